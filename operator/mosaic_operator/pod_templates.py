@@ -137,6 +137,8 @@ def _pod(
             "imagePullSecrets": worker.image_pull_secrets,
             "nodeSelector": worker.node_selector,
             "tolerations": worker.tolerations + lost,
+            "affinity": worker.affinity,
+            "topologySpreadConstraints": worker.topology_spread_constraints,
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": USER,

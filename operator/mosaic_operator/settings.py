@@ -38,12 +38,16 @@ class WorkerPod(BaseModel):
     env_from: list[dict[str, Any]] = []
     """As in a container: the store's credentials, from a Secret that the operator cannot read."""
     volumes: list[dict[str, Any]] = []
-    """As in a pod: the store, if it is a volume."""
+    """As in a pod: the store, if it is a volume, and others."""
     volume_mounts: list[dict[str, Any]] = []
     """As in a container."""
     node_selector: dict[str, str] = {}
     """As in a pod."""
     tolerations: list[dict[str, Any]] = []
+    """As in a pod."""
+    affinity: dict[str, Any] = {}
+    """As in a pod."""
+    topology_spread_constraints: list[dict[str, Any]] = []
     """As in a pod."""
     labels: dict[str, str] = {}
     """Labels of every pod."""

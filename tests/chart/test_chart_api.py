@@ -18,7 +18,18 @@ from mosaic_crds.worker_pod import ENV_STORE_PATIENCE
 from starlette.routing import Mount, Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from support.chart.rendering import API, NAMESPACE, VARIANTS, Objects, RefusedError, deployment, environment, render
+from support.chart.rendering import (
+    API,
+    AUTHORITIES,
+    AUTHORITIES_MOUNT,
+    NAMESPACE,
+    VARIANTS,
+    Objects,
+    RefusedError,
+    deployment,
+    environment,
+    render,
+)
 
 WANTED = [name for name in VARIANTS if name.startswith("api")]
 ALL = VARIANTS["api with everything set"]
@@ -208,6 +219,8 @@ def test_pods_of_the_api_have_their_settings():
     assert (found["image"], found["imagePullPolicy"]) == ("localhost/mosaic-api:dev", "Never")
     assert found["resources"]["limits"] == {"memory": "8Gi"}
     assert {"name": "tmp", "emptyDir": {"sizeLimit": "50Gi"}} in template["spec"]["volumes"]
+    assert AUTHORITIES in template["spec"]["volumes"]
+    assert AUTHORITIES_MOUNT in found["volumeMounts"]
     assert container(render({"api": API}))["image"] == "mosaic-api:0.1.0"
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from mosaic_crds.names import GROUP, LABEL_STEP
 
-from support.chart.rendering import CHART, KUBERNETES, NAMESPACE, VARIANTS, Objects, helm, render
+from support.chart.rendering import CHART, KUBERNETES, NAMESPACE, SPREAD, VARIANTS, Objects, helm, render
 
 CRD = CHART.parents[1] / "crds/mosaicrequest.yaml"
 KEPT = {"helm.sh/resource-policy": "keep"}
@@ -151,9 +151,7 @@ def test_several_replicas_prefer_different_nodes_unless_an_affinity_is_set(name:
 
 @pytest.mark.parametrize("name", ["mosaic-operator", "mosaic-operator-api"])
 def test_replicas_are_spread_as_the_values_say(name: str) -> None:
-    spread = {
-        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]
-    }
+    spread = {"topologySpreadConstraints": [SPREAD]}
     found = render({**spread, "api": API | spread}).one("Deployment", name)["spec"]["template"]["spec"]
     assert found["topologySpreadConstraints"] == spread["topologySpreadConstraints"]
 

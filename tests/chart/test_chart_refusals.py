@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.chart.rendering import RefusedError, render
+from support.chart.rendering import API, AUTHORITIES, AUTHORITIES_MOUNT, RefusedError, render
 
 ONE_CLAIM = "a claim belongs to one namespace, and several are served: create a claim with the same name"
 
@@ -46,6 +46,30 @@ def test_serves_either_listed_namespaces_or_all() -> None:
         render({"allNamespaces": True, "namespaces": ["forest"]})
 
 
+@pytest.mark.parametrize("pod", ["worker", "api"])
+@pytest.mark.parametrize(
+    ("volume", "mount", "sentence"),
+    [
+        ({"name": "tmp"}, {}, "extraVolumes: the pod has another volume with the name tmp"),
+        ({"secret": {}}, {}, "extraVolumes: authorities needs one source, such as configMap"),
+        ({}, {"name": "data"}, r"extraVolumeMounts: add a volume with the name data to \w+\.extraVolumes"),
+        ({}, {"mountPath": "/store"}, "extraVolumeMounts: the pod uses /store itself; mount authorities outside"),
+        ({}, {"mountPath": "/tmp/cache"}, "extraVolumeMounts: the pod uses /tmp itself"),
+    ],
+)
+def test_refuses_volumes_that_hide_those_of_the_chart(
+    pod: str, volume: dict[str, Any], mount: dict[str, Any], sentence: str
+) -> None:
+    extra = {"extraVolumes": [AUTHORITIES | volume], "extraVolumeMounts": [AUTHORITIES_MOUNT | mount]}
+    with pytest.raises(RefusedError, match=rf"{pod}\.{sentence}"):
+        render({pod: API | extra if pod == "api" else extra})
+
+
+def test_two_volumes_need_two_names() -> None:
+    with pytest.raises(RefusedError, match="another volume with the name authorities"):
+        render({"worker": {"extraVolumes": [AUTHORITIES, AUTHORITIES]}})
+
+
 @pytest.mark.parametrize(
     ("values", "where"),
     [
@@ -84,6 +108,12 @@ def test_serves_either_listed_namespaces_or_all() -> None:
         ({"worker": {"env": [{"name": "A", "value": 1}]}}, "env"),
         ({"worker": {"env": [{"value": "1"}]}}, "env"),
         ({"worker": {"labels": {"a": 1}}}, "labels"),
+        ({"affinity": {"nodeAfinity": {}}}, "nodeAfinity"),
+        ({"worker": {"affinity": {"nodeAffinity": {"preferredDuringScheduling": []}}}}, "preferredDuringScheduling"),
+        ({"worker": {"topologySpreadConstraints": [{"topologyKey": "zone"}]}}, "maxSkew"),
+        ({"worker": {"extraVolumes": [{"name": "data", "hostPath": {"path": "/data"}}]}}, "hostPath"),
+        ({"worker": {"extraVolumeMounts": [{"name": "data", "mountPath": "data"}]}}, "mountPath"),
+        ({"api": {"extraVolumeMounts": [{"name": "data", "path": "/data"}]}}, "path"),
     ],
 )
 def test_refuses_unknown_and_invalid_values_by_name(values: dict[str, Any], where: str) -> None:

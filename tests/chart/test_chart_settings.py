@@ -7,7 +7,17 @@ import pytest
 from mosaic_crds.worker_pod import Step
 from mosaic_operator.settings import Settings, settings_from
 
-from support.chart.rendering import CHART, NAMESPACE, VARIANTS, environment, pods, render
+from support.chart.rendering import (
+    AUTHORITIES,
+    AUTHORITIES_MOUNT,
+    CHART,
+    NAMESPACE,
+    SPREAD,
+    VARIANTS,
+    environment,
+    pods,
+    render,
+)
 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
@@ -55,6 +65,10 @@ def test_every_value_reaches_the_operator() -> None:
     assert worker.env == [{"name": "GDAL_HTTP_USERAGENT", "value": 'a "quoted" $(POD_NAME) <text>'}]
     assert worker.node_selector == {"pool": "big"}
     assert worker.tolerations == [{"key": "spot", "operator": "Exists", "tolerationSeconds": 300}]
+    assert worker.affinity == {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}}
+    assert worker.topology_spread_constraints == [SPREAD]
+    assert [volume["name"] for volume in worker.volumes] == ["store", "authorities"]
+    assert (worker.volumes[1], worker.volume_mounts[1]) == (AUTHORITIES, AUTHORITIES_MOUNT)
     assert worker.labels.items() >= {"team": "snow", "app.kubernetes.io/component": "worker"}.items()
     assert worker.annotations == {"note": "x"}
 

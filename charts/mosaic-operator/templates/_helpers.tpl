@@ -78,3 +78,28 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end }}
+
+{{/* Refuse volumes without a source or with a name of another, and mounts of unknown volumes or over folders of the chart. */}}
+
+{{- define "mosaic-operator.checkVolumes" -}}
+{{- $names := list -}}
+{{- range .values.extraVolumes -}}
+{{- if has .name (concat $.volumes $names) -}}
+{{- fail (printf "%s.extraVolumes: the pod has another volume with the name %s; choose a different name" $.at .name) -}}
+{{- end -}}
+{{- if ne (len .) 2 -}}
+{{- fail (printf "%s.extraVolumes: %s needs one source, such as configMap, secret or persistentVolumeClaim" $.at .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- range $mount := .values.extraVolumeMounts -}}
+{{- if not (has .name $names) -}}
+{{- fail (printf "%s.extraVolumeMounts: add a volume with the name %s to %s.extraVolumes" $.at .name $.at) -}}
+{{- end -}}
+{{- range $.folders -}}
+{{- if hasPrefix (printf "%s/" .) (printf "%s/" $mount.mountPath) -}}
+{{- fail (printf "%s.extraVolumeMounts: the pod uses %s itself; mount %s outside of it" $.at . $mount.name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}

@@ -13,6 +13,7 @@
 {{- $store := include "mosaic-operator.store" . | fromYaml -}}
 {{- $labels := include "mosaic-operator.instance" . | fromYaml -}}
 {{- $worker := .Values.worker -}}
+{{- include "mosaic-operator.checkVolumes" (dict "at" "worker" "values" $worker "volumes" (list "tmp" "input" "store") "folders" (list "/tmp" "/input" "/store")) -}}
 {{- dict
   "image" (include "mosaic-operator.image" (dict "image" $worker.image "Chart" .Chart))
   "imagePullPolicy" $worker.image.pullPolicy
@@ -22,10 +23,12 @@
   "maxMemory" $worker.maxMemory
   "env" (concat ($store.env | default list) $worker.env | default list)
   "envFrom" ($store.envFrom | default list)
-  "volumes" $store.volumes
-  "volumeMounts" $store.volumeMounts
+  "volumes" (concat $store.volumes $worker.extraVolumes | default list)
+  "volumeMounts" (concat $store.volumeMounts $worker.extraVolumeMounts | default list)
   "nodeSelector" $worker.nodeSelector
   "tolerations" $worker.tolerations
+  "affinity" $worker.affinity
+  "topologySpreadConstraints" $worker.topologySpreadConstraints
   "labels" (merge (dict "app.kubernetes.io/component" "worker") $labels $worker.labels)
   "annotations" $worker.annotations
   | toJson -}}

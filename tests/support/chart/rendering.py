@@ -18,6 +18,9 @@ NAMESPACE = "mosaics"
 
 API: dict[str, Any] = {"enabled": True, "publicUrl": "https://mosaics.example.org", "secretName": "mosaic-api"}
 CLAIM_EVERYWHERE = {"existingClaim": "shared", "claimInEveryNamespace": True}
+SPREAD = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+AUTHORITIES = {"name": "authorities", "configMap": {"name": "authorities"}}
+AUTHORITIES_MOUNT = {"name": "authorities", "mountPath": "/authorities", "readOnly": True}
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "another namespace": {"namespaces": ["forest"]},
@@ -79,6 +82,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
             },
             "trustedProxies": ["10.0.0.0/8", "::1"],
             "env": [{"name": "MOSAIC_STORE_PATIENCE", "value": "300"}],
+            "extraVolumes": [AUTHORITIES],
+            "extraVolumeMounts": [AUTHORITIES_MOUNT],
             "logLevel": "debug",
             "serviceAccountAnnotations": {"identity": "x"},
             "priorityClassName": "system-cluster-critical",
@@ -124,6 +129,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "env": [{"name": "GDAL_HTTP_USERAGENT", "value": 'a "quoted" $(POD_NAME) <text>'}],
             "nodeSelector": {"pool": "big"},
             "tolerations": [{"key": "spot", "operator": "Exists", "tolerationSeconds": 300}],
+            "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}},
+            "topologySpreadConstraints": [SPREAD],
+            "extraVolumes": [AUTHORITIES],
+            "extraVolumeMounts": [AUTHORITIES_MOUNT],
             "labels": {"team": "snow"},
             "annotations": {"note": "x"},
         },
@@ -227,7 +236,8 @@ def assert_restricted(pod: dict[str, Any]) -> None:
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}
     assert min(security["runAsUser"], security["runAsGroup"]) > 0
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-    assert all({"emptyDir", "persistentVolumeClaim", "secret"} & volume.keys() for volume in pod["volumes"])
+    kinds = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
+    assert all(kinds & volume.keys() for volume in pod["volumes"])
     for container in pod["containers"]:
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,

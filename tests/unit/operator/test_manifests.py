@@ -131,6 +131,8 @@ def test_worker_pods_have_the_settings_of_the_chart():
         "volumes": [{"name": "store", "persistentVolumeClaim": {"claimName": "mosaics"}}],
         "volumeMounts": [{"name": "store", "mountPath": "/store"}],
         "nodeSelector": {"disk": "fast"},
+        "affinity": {"podAntiAffinity": {}},
+        "topologySpreadConstraints": [{"topologyKey": "zone"}],
         "labels": {"team": "snow"},
     }
     configured = settings(worker_pod=json.dumps(pod))
@@ -142,7 +144,9 @@ def test_worker_pods_have_the_settings_of_the_chart():
         spec = template["spec"]
         (container,) = spec["containers"]
         assert template["metadata"]["labels"]["team"] == "snow"
-        assert (spec["serviceAccountName"], spec["nodeSelector"]) == ("workers", {"disk": "fast"})
+        assert spec["serviceAccountName"] == "workers"
+        for key in ("nodeSelector", "affinity", "topologySpreadConstraints"):
+            assert spec[key] == pod[key]
         assert (container["image"], spec["priorityClassName"]) == ("registry.example/worker:2", "low")
         assert container["resources"]["limits"]["memory"] == memory
         assert container["env"][0] == pod["env"][0]

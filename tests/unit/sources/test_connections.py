@@ -449,12 +449,15 @@ def test_checks_the_certificate_against_the_name_although_it_connects_to_the_add
     kind = type("Handler", (RangeHandler,), {"do_GET": lambda handler: handler.answer(200, b"hello")})
     with serving_by(kind, tls=tls) as address:
         port = address.split(":")[1]
-        client = client_of(own_machine(tmp_path), lambda *_: ["127.0.0.1"])
-        assert client.document(f"https://scenes.test:{port}/a") == b"hello"
-        with pytest.raises(PassingError, match=r"https://other\.test:\d+/a could not be fetched \(its certificate"):
-            client.document(f"https://other.test:{port}/a?sig=secret")
-        with pytest.raises(PassingError, match="its certificate cannot be trusted"):  # pods do not trust this authority
-            client_of(pod(f"scenes.test:{port}"), lambda *_: ["127.0.0.1"]).document(f"https://scenes.test:{port}/a")
+        for gate in (own_machine(tmp_path), pod(f"scenes.test:{port},other.test:{port}")):
+            client = client_of(gate, lambda *_: ["127.0.0.1"])
+            assert client.document(f"https://scenes.test:{port}/a") == b"hello"
+            with pytest.raises(PassingError, match=r"https://other\.test:\d+/a could not be fetched \(its certificate"):
+                client.document(f"https://other.test:{port}/a?sig=secret")
+            monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+            with pytest.raises(PassingError, match="its certificate cannot be trusted"):
+                client_of(gate, lambda *_: ["127.0.0.1"]).document(f"https://scenes.test:{port}/a")
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
 
 
 def test_reuses_a_connection():

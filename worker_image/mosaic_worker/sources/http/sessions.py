@@ -6,6 +6,7 @@ to one of them, so a later change in DNS has no effect.
 """
 
 import logging
+import os
 import socket
 import ssl
 import time
@@ -45,8 +46,8 @@ def new_session(
 ) -> requests.Session:
     """A session that calls only what the gate admits. It is thread-safe.
 
-    On the user's own machine it uses the proxies, the CA bundle and the .netrc of the environment. In a pod it does
-    not, because a proxy resolves names itself and nobody checks the addresses.
+    On the user's own machine it uses the proxies, the CA bundle and the .netrc of the environment. In a pod it uses
+    only the CA bundle, REQUESTS_CA_BUNDLE, because a proxy resolves names itself and nobody checks the addresses.
 
     Its requests raise MosaicError if there is no response, or one that must not be read. The message does not name the
     field. A status of 4xx, or of 5xx after all tries, is a response. Responses are read completely.
@@ -69,6 +70,7 @@ class _Session(requests.Session):
         super().__init__()
         self._gate = gate
         self.trust_env = gate.hosts is None
+        self.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         self.max_redirects = 5
         self.headers["Accept-Encoding"] = "identity"  # a small response must not expand to a large one
         self.headers["User-Agent"] = f"{DISTRIBUTION}/{version(DISTRIBUTION)}"
