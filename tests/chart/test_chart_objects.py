@@ -1,6 +1,7 @@
 """The objects of a release: consistency, which ones are kept, and network policies."""
 
 import tarfile
+from base64 import b64decode
 from pathlib import Path
 from re import fullmatch
 from typing import Any
@@ -33,6 +34,13 @@ def test_objects_have_labels_a_namespace_and_unique_names(values: dict[str, Any]
         cluster_wide = found["kind"].startswith("Cluster") or found["kind"] == "CustomResourceDefinition"
         assert ("namespace" in metadata) is not cluster_wide
     assert len(seen) == len(objects)
+
+
+def test_the_chart_shows_the_icon_of_the_page() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    kind, _, data = chart["icon"].partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert b64decode(data) == (CHART.parents[1] / "api/mosaic_api/static/icon.svg").read_bytes()
 
 
 def test_names_have_a_length_that_kubernetes_allows() -> None:
