@@ -135,7 +135,7 @@ chart: setup ## Lint the Helm chart and test what it renders
 	if command -v helm > /dev/null; then helm lint --strict --quiet --kube-version 1.36 charts/mosaic-operator || exit 1; fi; \
 	$(PYTEST) -n auto tests/chart
 
-generate: setup ## Render crds/mosaicrequest.yaml and the reference pages of the docs from the code
+generate: setup ## Render crds/mosaicrequest.yaml, the reference pages of the docs and the README of the chart
 	$(BIN)/python -m mosaic_crds > crds/mosaicrequest.yaml.new
 	mv crds/mosaicrequest.yaml.new crds/mosaicrequest.yaml
 	$(BIN)/python docs/generate.py

@@ -1,4 +1,7 @@
-"""Write the reference pages from the code: `make generate`. --check fails if one is out of date: `make verify`."""
+"""Write the reference pages from the code, and the README of the chart from its values: `make generate`.
+
+--check fails if one is out of date: `make verify`.
+"""
 
 import difflib
 import re
@@ -9,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from chart_readme import chart_page
 from click.testing import CliRunner
 from mosaic_api.app import create_app
 from mosaic_api.settings import Settings
@@ -22,27 +26,14 @@ from mosaic_crds.schema import RULES
 from mosaic_crds.source import BandFile, MaskFile
 from mosaic_worker.cli import mosaic
 from pydantic import create_model
+from tables import cell, row, table
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 SAMPLES = ROOT / "crds" / "samples"
+CHART = ROOT / "charts" / "mosaic-operator"
 NOTE = "<!-- Generated from the code by `make generate`. Do not edit. -->\n"
 Schema = dict[str, Any]
-
-
-def cell(text: object) -> str:
-    """Text in a cell of a table."""
-    return re.sub(r"\s+", " ", str(text)).replace("|", "\\|").strip()
-
-
-def row(*cells: object) -> str:
-    """A row of a table."""
-    return f"| {' | '.join(cell(each) for each in cells)} |\n"
-
-
-def table(*header: str) -> str:
-    """The header of a table."""
-    return "\n" + row(*header) + "|" + "---|" * len(header) + "\n"
 
 
 def bounds(schema: Schema) -> str:
@@ -318,25 +309,28 @@ def rest_page() -> str:
     return text
 
 
-PAGES = {"mosaicrequest.md": request_page, "cli.md": command_page, "rest-api.md": rest_page}
+PAGES = {
+    REFERENCE / "mosaicrequest.md": request_page,
+    REFERENCE / "cli.md": command_page,
+    REFERENCE / "rest-api.md": rest_page,
+    CHART / "README.md": lambda: chart_page(CHART),
+}
 
 
 def main() -> int:
     """Write the pages, or compare them."""
     outdated = False
-    for name, page in PAGES.items():
-        file, text = REFERENCE / name, page().rstrip() + "\n"
+    for file, page in PAGES.items():
+        name, text = file.relative_to(ROOT), page().rstrip() + "\n"
         if "--check" not in sys.argv:
             file.write_text(text)
         elif not file.exists() or file.read_text() != text:
             outdated = True
             old = file.read_text().splitlines() if file.exists() else []
-            difference = difflib.unified_diff(
-                old, text.splitlines(), f"docs/reference/{name}", "generated", "", "", 0, ""
-            )
+            difference = difflib.unified_diff(old, text.splitlines(), str(name), "generated", "", "", 0, "")
             sys.stdout.write("\n".join([*list(difference)[:40], ""]))
     if outdated:
-        sys.stdout.write("docs/reference is out of date: run make generate and commit it\n")
+        sys.stdout.write("generated pages are out of date: run make generate and commit them\n")
     return int(outdated)
 
 
