@@ -106,7 +106,7 @@ class Reconciler:
         request = self._cache.requests.get(key, request)
         if request.over and request.labelled_finished:
             return
-        if "phase" not in request.status and not request.over and not request.deleting:
+        if "phase" not in request.status and not (request.whole or request.over or request.deleting):
             request = await self._whole(request)
         observed = await self._observe(request, self._slots.admission(request))
         decision = self._decide(observed)

@@ -1,5 +1,6 @@
 """A MosaicRequest as the API server returns it."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -13,6 +14,9 @@ from mosaic_crds.times import time_or_none
 from mosaic_crds.validation import load_execution
 
 from mosaic_operator.parsing import Document
+
+SHORT_SPEC = 2000
+"""Characters of a spec that is kept in memory: that of a few scenes, or of a search."""
 
 
 @dataclass(frozen=True)
@@ -123,18 +127,21 @@ class RequestState:
 
     @property
     def slim(self) -> "RequestState":
-        """A copy without what is only needed to start a pod: most of the spec, and unused metadata.
+        """A copy without what is only needed to start a pod: unused metadata, and most of a long spec.
 
-        A spec can have a megabyte, and there can be thousands of requests.
+        A spec can have a megabyte, and there can be thousands of requests. Short specs stay, because reading them
+        again would be calls to the API server for each request.
         """
         metadata = {key: value for key, value in self.document["metadata"].items() if key in _KEPT}
         labels = metadata.get("labels") or {}
         metadata["labels"] = {key: labels[key] for key in (LABEL_FINISHED, LABEL_OWNER) if key in labels}
-        spec = self.document.get("spec") or {}
-        kept = {"source": dict.fromkeys(spec.get("source") or {}, None)}
-        kept |= {"execution": spec["execution"]} if "execution" in spec else {}
-        rest = {key: self.document[key] for key in ("apiVersion", "kind", "status") if key in self.document}
-        return RequestState(rest | {"metadata": metadata, "spec": kept}, whole=False)
+        kept = {key: self.document[key] for key in ("apiVersion", "kind", "spec", "status") if key in self.document}
+        whole = self.whole and len(json.dumps(kept.get("spec"))) <= SHORT_SPEC
+        if not whole:
+            spec = self.document.get("spec") or {}
+            kept["spec"] = {"source": dict.fromkeys(spec.get("source") or {}, None)}
+            kept["spec"] |= {"execution": spec["execution"]} if "execution" in spec else {}
+        return RequestState(kept | {"metadata": metadata}, whole)
 
 
 _KEPT = {

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,12 +85,12 @@ class Cost:
 
     Attributes:
         memory: of the operator, MiB.
-        calls: of the operator to the API server, without those for its Lease.
+        calls: of the operator to the API server, by verb and resource, without those for its Lease.
         seconds: processor seconds, by component; only the operator's in a cluster on other machines.
     """
 
     memory: float
-    calls: int
+    calls: Counter[str]
     seconds: dict[str, float]
 
     def since(self, before: "Cost", requests: int) -> str:
@@ -105,13 +105,15 @@ def cost(release: Release) -> Cost:
     text = release.cluster.kubectl(
         "get", "--raw", f"/api/v1/namespaces/{release.namespace}/pods/{pod}:8080/proxy/metrics"
     )
-    counted = re.findall(r'^mosaic_api_calls_total\{resource="(.*?)".*\} (\S+)', text, re.MULTILINE)
-    calls = sum(float(count) for resource, count in counted if resource != "leases")
+    counted = re.findall(r'^mosaic_api_calls_total\{resource="(.*?)",verb="(.*?)"\} (\S+)', text, re.MULTILINE)
+    calls = Counter(
+        {f"{verb} {resource}": int(float(count)) for resource, verb, count in counted if resource != "leases"}
+    )
     memory, seconds = (
         float(re.search(rf"^process_{name} (\S+)", text, re.MULTILINE)[1])
         for name in ("resident_memory_bytes", "cpu_seconds_total")
     )
-    return Cost(memory / 2**20, round(calls), {"operator": seconds} | components())
+    return Cost(memory / 2**20, calls, {"operator": seconds} | components())
 
 
 def components() -> dict[str, float]:
@@ -137,7 +139,7 @@ def single(release: Release, watcher: Watcher, name: str, spec: dict[str, Any], 
     after = cost(release)
     print(
         f"| {name} | {seen.get('Running', '-')} | {seen.get('Finalizing', '-')} | {seen['Succeeded']} | {alone:.1f} "
-        f"| {after.calls - before.calls} | {after.seconds['operator'] - before.seconds['operator']:.2f} |",
+        f"| {(after.calls - before.calls).total()} | {after.seconds['operator'] - before.seconds['operator']:.2f} |",
         flush=True,
     )
 
@@ -190,11 +192,13 @@ def main() -> None:
         applied = time.time() - started
         watcher.wait(names)
         taken, after = time.time() - started, cost(release)
+        calls = after.calls - before.calls
         print(
             f"\n{CROWD} small requests: applied in {applied:.0f} s, published after {taken:.0f} s "
             f"({60 * CROWD / taken:.0f} a minute); memory of the operator {before.memory:.0f} MiB before, "
-            f"{after.memory:.0f} MiB after; {(after.calls - before.calls) / CROWD:.1f} API calls a request. "
-            f"Processor seconds a request: {after.since(before, CROWD)}."
+            f"{after.memory:.0f} MiB after. Processor seconds a request: {after.since(before, CROWD)}. "
+            f"API calls a request: {calls.total() / CROWD:.1f}: "
+            + ", ".join(f"{what} {count / CROWD:.1f}" for what, count in calls.most_common())
         )
         cluster.kubectl("delete", "namespace", release.namespace, "--wait=false")
 

@@ -182,6 +182,13 @@ def test_small_mosaics_have_fewer_ranges(tmp_path):
     assert [len(each) for each in ranges] == [8, 3, 1, 1]
 
 
+def test_large_mosaics_have_ranges_for_workers_that_are_added_later(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(4100, 3100))
+    spec = red(one, resolution=2.5)
+    ranges = [planned(tmp_path, spec, ranges=1, range_seconds=each).ranges for each in (0, 1, 5)]
+    assert [len(each) for each in ranges] == [1, 2, 1]
+
+
 def test_a_serialised_plan_is_the_same_when_parsed(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60), nodata=0)
     plan = planned(tmp_path, red(one) | {"area": {"bbox": [15.0, 45.14, 15.01, 45.15]}})

@@ -308,7 +308,11 @@ def test_ignores_the_state_of_a_finished_job():
     run_scenario(scenario)
 
 
-def test_a_request_state_without_its_spec_keeps_its_execution():
+@pytest.mark.parametrize("scenes", [1, 100])
+def test_a_long_spec_is_not_kept_except_for_its_execution(scenes):
     whole = RequestState(request(suspend=True, parallelism=3))
+    whole.document["spec"]["source"]["files"]["scenes"] *= scenes
     assert whole.slim.execution == whole.execution
-    assert not whole.slim.whole
+    assert whole.slim.source_kind == whole.source_kind
+    assert whole.slim.whole == (scenes == 1) == (whole.slim.document["spec"] == whole.document["spec"])
+    assert whole.slim.slim.document == whole.slim.document

@@ -98,8 +98,24 @@ def test_a_stale_cache_causes_no_conflict_and_no_second_job():
     assert status_of(api)["phase"] == "Planning"
 
 
-def test_reads_changes_before_it_starts_a_job():
+def test_a_change_that_the_cache_has_not_seen_pauses_the_job_at_the_next_attempt():
     async def scenario(api, life):
+        operator = life()
+        api.requests[KEY]["spec"]["execution"]["suspend"] = True
+        api.touch(KEY)
+        await operator.reconcile(update_cache=False)
+        assert "phase" not in status_of(api)
+        assert operator.waits == [0.2]
+        await operator.reconcile()
+
+    api = run_scenario(scenario)
+    assert status_of(api)["phase"] == "Suspended"
+    assert api.jobs["team", "ndsi-plan"]["spec"]["suspend"] is True
+
+
+def test_a_long_spec_is_read_again_with_its_changes_before_a_job_starts():
+    async def scenario(api, life):
+        api.requests[KEY]["spec"]["source"]["files"]["scenes"] *= 100
         operator = life()
         api.requests[KEY]["spec"]["execution"]["suspend"] = True
         api.touch(KEY)
@@ -155,7 +171,8 @@ def test_a_status_is_reported_once_although_its_write_got_no_response():
         api.faults.append(Fault("PATCH status", 0, done=True))
         await operator.reconcile()
         await operator.reconcile(update_cache=False)
-        assert operator.waits == [1, 10]  # the second reconciliation reads it
+        assert operator.waits == [1, 0.2]  # the second write is a conflict
+        await operator.reconcile()
 
     api = run_scenario(scenario)
     assert status_of(api)["phase"] == "Planning"

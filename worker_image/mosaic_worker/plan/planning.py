@@ -36,6 +36,9 @@ from mosaic_worker.version import code_digest, code_version
 RANGES_PER_WORKER = 4
 """More ranges than workers, so that a slow one delays less."""
 
+LARGEST_RANGE = 6
+"""The maximum work of a range, relative to the minimum: more workers can be added later, and a retry repeats less."""
+
 SHARES = 4
 """A mosaic is not shared if so many of its size do not fit, because it would evict all others."""
 
@@ -51,7 +54,8 @@ class Limits:
     Attributes:
         pixels: the maximum pixels of a mosaic.
         scenes: the maximum scenes of a search.
-        range_seconds: the minimum work of a range, core-seconds, because starting a pod takes time.
+        range_seconds: the minimum work of a range, core-seconds, because starting a pod takes time; 0 for ranges
+            of any work.
         shared_bytes: the size of the tiles that requests share; 0 for none.
     """
 
@@ -106,7 +110,8 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         uid: its uid.
         found: the scenes, and notes on them.
         limits: the limits of the installation.
-        ranges: the wanted number of ranges; fewer if there is less work, at most MOST_RANGES.
+        ranges: the wanted number of ranges. With `limits.range_seconds`, there are fewer if there is less work, and
+            more if there is much.
 
     Raises:
         RequestError: the request is invalid.
@@ -131,7 +136,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
     work = [tile_work(tile, ordered, until_full=until_full) for tile in tiles_of(grid, side)]
     expected = estimate(grid, ordered, len(product.output_bands), spec.grid.resampling, until_full=until_full)
     if limits.range_seconds:
-        ranges = max(1, min(ranges, int(expected.core_seconds / limits.range_seconds)))
+        ranges = _ranges_of_pods(expected.core_seconds / limits.range_seconds, ranges)
     return Plan(
         code=code_version(),
         uid=uid,
@@ -163,6 +168,17 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         unreadable=found.unreadable,
         shared=SHARES * expected.bytes <= limits.shared_bytes and _is_pinned(item.scene for item in ordered),
     )
+
+
+def _ranges_of_pods(most: float, wanted: int) -> int:
+    """The number of ranges if each is a pod.
+
+    Args:
+        most: the number of ranges with the minimum work.
+        wanted: the number for the workers that the request has now. It may get more workers later, so a range has at
+            most LARGEST_RANGE times the minimum work.
+    """
+    return max(1, int(min(max(wanted, most / LARGEST_RANGE), most)))
 
 
 def _is_pinned(scenes: Iterable[Scene]) -> bool:
