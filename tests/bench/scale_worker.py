@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 from mosaic_crds import names
+from mosaic_worker.finalize.publishing import complete_records
 from mosaic_worker.output.parts import LevelIndex, digest_of
-from mosaic_worker.pixels.statistics import measure, merge
+from mosaic_worker.pixels.statistics import measure
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import open_store
-from mosaic_worker.tiles.records import TileRecord, groups, read_records
+from mosaic_worker.tiles.records import TileRecord, groups
 
 from support.scenes.pipeline import files, request_of
 from support.scenes.rasters import noise, write_raster
@@ -64,11 +65,10 @@ def main() -> None:
                 key = names.group_records_key(UID, first) if together else names.record_key(UID, first, first)
                 store.create(key, lines)
         started, before = time.process_time(), peak()
-        records = read_records(plan, store)
-        merge([each.statistics for each in records.values()])
+        records, _ = complete_records(plan, store)
         taken = (time.process_time() - started) / tiles
-        print(f"- finalize reads and merges {tiles:,} records of {size / 1000:.1f} kB: {1e6 * taken:.0f} core-seconds "
-              f"a million tiles, {(peak() - before) / tiles / 1000:.1f} kB of memory a tile.")  # fmt: skip
+        print(f"- finalize reads and merges {len(records):,} records of {size / 1000:.1f} kB: {1e6 * taken:.0f} "
+              f"core-seconds a million tiles, {(peak() - before) / tiles / 1000:.1f} kB of memory a tile.")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from support.cluster.cluster import Cluster, Release, until
-from support.cluster.node import kill_worker, stop_when
+from support.cluster.node import kill_worker, stop_when, take_memory
 from support.cluster.storage import volume_of
 
 INLINE = {"worker": {"inlineSeconds": 20}}
@@ -24,18 +24,31 @@ def here(cluster: Cluster) -> None:
 
 
 @pytest.fixture
-def holding(small: Release, scenes):
-    """Starts a request of two scenes, and waits until its pod reads the second one."""
+def holding(here, small: Release, scenes):
+    """Starts a request of two scenes, and stops its pod while it plans, or computes.
 
-    def start(name: str, **execution):
+    Returns its specification and uid, and a function that lets the pod continue.
+    """
+
+    def start(name: str, work: str, **execution):
         spec = scenes.spec(2, name)
         held = scenes.path(1, name)
-        scenes.gate.hold(held, first=0)
+        if work == "plans":
+            scenes.gate.hold(held, first=0)
         uid = small.submit(name, spec | {"execution": execution})
-        scenes.gate.wait_for_reader(held)
-        return spec, held, uid
+        if work == "plans":
+            scenes.gate.wait_for_reader(held)
+            return spec, uid, lambda: scenes.gate.release(held)
+        process = stop_when(uid, "plan", volume_of(small) / "work" / uid / "plan.json")
+        return spec, uid, lambda: os.kill(process, signal.SIGCONT)
 
     return start
+
+
+@pytest.fixture(params=["plans", "computes"])
+def work(request) -> str:
+    """What a pod does when something happens to it."""
+    return request.param
 
 
 def steps_of(release: Release, name: str) -> list[str]:
@@ -70,49 +83,71 @@ def test_other_pods_make_a_larger_one(install, scenes, assert_whole):
     assert steps_of(least, "larger") == ["finalize", "plan", "tiles"]
 
 
-def test_survives_a_kill_while_it_plans(here, small: Release, scenes, holding, assert_whole):
-    spec, held, uid = holding("killed")
+def test_survives_a_kill(small: Release, holding, assert_whole, work):
+    name = f"killed-while-it-{work}"
+    spec, uid, go_on = holding(name, work)
     kill_worker(uid, "plan")
-    scenes.gate.release(held)
-    assert_whole(small, "killed", spec)
-    assert steps_of(small, "killed") == ["plan"]
+    if work == "plans":
+        go_on()
+    assert_whole(small, name, spec)
+    assert steps_of(small, name) == ["plan"]
+    assert small.jobs(name)["plan"]["status"]["failed"] == 1
 
 
-@pytest.mark.parametrize("file", ["plan.json", "mosaic.tif", "mosaic.json"])
+def test_gets_twice_the_memory_after_it_ran_out(small: Release, holding, assert_whole, work):
+    name = f"short-while-it-{work}"
+    spec, uid, go_on = holding(name, work)
+    take_memory(uid, "plan")
+    go_on()
+    assert_whole(small, name, spec)
+    assert steps_of(small, name) == ["plan"]
+    assert small.status(name)["workerMemory"] == "1024Mi"
+
+
+@pytest.mark.parametrize("file", ["mosaic.tif", "mosaic.json"])
 def test_survives_a_kill_after_it_wrote(here, small: Release, scenes, assert_whole, file):
     name = f"killed-{file.replace('.', '-')}"
     spec = scenes.spec(2, name)
     uid = small.submit(name, spec)
-    work, results = volume_of(small) / "work" / uid, volume_of(small) / "mosaics" / small.namespace / name / uid
-    process = stop_when(uid, "plan", (work if file == "plan.json" else results) / file)
+    process = stop_when(uid, "plan", volume_of(small) / "mosaics" / small.namespace / name / uid / file)
     os.kill(process, signal.SIGKILL)
     assert_whole(small, name, spec)
     assert steps_of(small, name) == ["plan"]
     assert small.jobs(name)["plan"]["status"]["failed"] == 1
 
 
-def test_suspends_and_resumes(small: Release, scenes, holding, assert_whole):
-    spec, held, _ = holding("suspended")
-    small.execute("suspended", suspend=True)
-    small.wait_for("suspended", "Suspended")
-    until(lambda: not active_pods(small, "suspended"), "its pod has gone")
-    scenes.gate.release(held)
-    small.execute("suspended", suspend=False)
-    assert_whole(small, "suspended", spec)
+def test_suspends_and_resumes(small: Release, holding, assert_whole, work):
+    name = f"suspended-while-it-{work}"
+    spec, _, go_on = holding(name, work)
+    small.execute(name, suspend=True)
+    small.wait_for(name, "Suspended")
+    if work == "computes":
+        go_on()
+    until(lambda: not active_pods(small, name), "its pod has gone")
+    if work == "plans":
+        go_on()
+    small.execute(name, suspend=False)
+    assert_whole(small, name, spec)
 
 
-def test_cancels(small: Release, holding):
-    holding("cancelled")
-    small.execute("cancelled", cancel=True)
-    small.wait_for("cancelled", "Cancelled")
-    until(lambda: not active_pods(small, "cancelled"), "its pod has gone")
+def test_cancels(small: Release, holding, work):
+    name = f"cancelled-while-it-{work}"
+    _, _, go_on = holding(name, work)
+    small.execute(name, cancel=True)
+    small.wait_for(name, "Cancelled")
+    if work == "computes":
+        go_on()
+    until(lambda: not active_pods(small, name), "its pod has gone")
 
 
-def test_ends_at_its_deadline(small: Release, holding):
-    holding("late", deadline="10s")
-    status = small.wait_for("late", "Failed")
+def test_ends_at_its_deadline(small: Release, holding, work):
+    name = f"late-while-it-{work}"
+    _, _, go_on = holding(name, work, deadline="10s")
+    status = small.wait_for(name, "Failed")
     assert "Not finished within 10s" in status["message"]
-    until(lambda: not active_pods(small, "late"), "its pod has gone")
+    if work == "computes":
+        go_on()
+    until(lambda: not active_pods(small, name), "its pod has gone")
 
 
 def test_finishes_while_the_operator_is_away(install, scenes, assert_whole):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from mosaic_crds import names
 from mosaic_worker.finalize.parts import LostTilesError
-from mosaic_worker.finalize.publishing import finalize_step
+from mosaic_worker.finalize.publishing import complete_records, finalize_step
 from mosaic_worker.output import stretched
+from mosaic_worker.pixels.statistics import merge
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, plan_step
 from mosaic_worker.sources.access.gate import own_machine
@@ -48,6 +49,17 @@ class WatchedStore:
 
     def __getattr__(self, name):
         return getattr(self._store, name)
+
+
+def test_histograms_are_added_while_records_are_read_and_not_kept(tmp_path: Path):
+    plan, store = computed(tmp_path)
+    records, statistics = complete_records(plan, store)
+    assert {record.statistics.bands for record in records} == {()}
+    (band,) = statistics.bands
+    (expected,) = merge([record.statistics for record in read_records(plan, store).values()]).bands
+    assert vars(band) | {"counts": None} == vars(expected) | {"counts": None}
+    assert band.counts.tolist() == expected.counts.tolist()
+    assert band.counts.sum() == band.valid == 1300 * 1400
 
 
 def test_the_cog_reads_each_byte_of_the_parts_once(tmp_path: Path):

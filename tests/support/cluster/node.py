@@ -13,6 +13,8 @@ from support.cluster.cluster import until
 
 STARTING_SECONDS = 0.1
 """Between looks for a worker's process. Its imports alone take longer than that."""
+SPARE_BYTES = 2**20
+"""Memory that a worker can still get after its limit is lowered."""
 WRITING_SECONDS = 0.001
 """Between looks for the file that the process writes."""
 
@@ -50,6 +52,20 @@ def kill_worker(uid: str, step: str, index: int | None = None) -> None:
     """Kill a worker of a step."""
     processes = until(lambda: worker_processes(uid, step, index), f"a worker is at {step}")
     os.kill(processes[0], signal.SIGKILL)
+
+
+def take_memory(uid: str, step: str) -> None:
+    """Lower the memory limit of a worker to what it uses, so that the kernel kills it when it needs more."""
+    (process, *_) = until(lambda: worker_processes(uid, step), f"a worker is at {step}")
+    lines = Path(f"/proc/{process}/cgroup").read_text().splitlines()
+    places = {kinds: place for _, kinds, place in (line.split(":", 2) for line in lines)}
+    if "memory" in places:  # version 1
+        folder = Path(f"/sys/fs/cgroup/memory{places['memory']}")
+        usage, limit = folder / "memory.usage_in_bytes", folder / "memory.limit_in_bytes"
+    else:
+        folder = Path(f"/sys/fs/cgroup{places['']}")
+        usage, limit = folder / "memory.current", folder / "memory.max"
+    limit.write_text(str(int(usage.read_text()) + SPARE_BYTES))
 
 
 def stop_when(uid: str, step: str, appears: Path, seconds: float = 120) -> int:

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from mosaic_crds.files import COG, ITEM, PNG, THUMBNAIL, ResultFile
@@ -17,7 +18,7 @@ from mosaic_worker.output.cog import Chunk, write_cog
 from mosaic_worker.output.geotiff import Description
 from mosaic_worker.output.picture import Rendering, render
 from mosaic_worker.output.stretched import StretchedLevel
-from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
+from mosaic_worker.pixels.statistics import NO_STATISTICS, BandStatistics, MosaicStatistics, StatisticsSums
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.sources.unreadable import unreadable_note
 from mosaic_worker.store import Store
@@ -66,8 +67,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
     published = results.published(store)
     if published is None:
         unreadable = unreadable_scenes(plan, store)
-        records = complete_records(plan, store, unreadable)
-        statistics = merge([record.statistics for record in records])
+        records, statistics = complete_records(plan, store, unreadable)
         skipped = reasons(plan, unreadable, store)
         notes = [*unreadable_note(skipped, len(plan.scenes)), *result_notes(plan, statistics), *reuse_note(records)]
         stretch = stretches(plan.output.stretch, statistics)
@@ -93,20 +93,30 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
     return published
 
 
-def complete_records(plan: Plan, store: Store, unreadable: frozenset[int] = frozenset()) -> list[TileRecord]:
-    """The records of all tiles, in order, computed without unreadable scenes.
+def complete_records(
+    plan: Plan, store: Store, unreadable: frozenset[int] = frozenset()
+) -> tuple[list[TileRecord], MosaicStatistics]:
+    """The records of all tiles, in order, computed without unreadable scenes, and their statistics together.
+
+    The records have no statistics, which would be nearly all of their memory.
 
     Raises:
         LostTilesError: some tiles have no record.
     """
-    found = read_records(plan, store, unreadable)
+    sums = StatisticsSums()
+
+    def keep(record: TileRecord) -> TileRecord:
+        sums.add(record.statistics)
+        return replace(record, statistics=NO_STATISTICS)
+
+    found = read_records(plan, store, unreadable, keep)
     missing = [str(tile.index) for tile in plan.tiles if tile.index not in found]
     if missing:
         raise LostTilesError(
             f"{len(missing)} of {len(plan.tiles)} tiles are not done (the first is {missing[0]}); run again",
             len(missing),
         )
-    return [found[tile.index] for tile in plan.tiles]
+    return [found[tile.index] for tile in plan.tiles], sums.merged()
 
 
 def stretches(stretch: Stretch, statistics: MosaicStatistics) -> list[tuple[float, float]]:

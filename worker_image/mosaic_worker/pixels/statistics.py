@@ -72,6 +72,9 @@ class TileStatistics:
     out_of_range: int
 
 
+NO_STATISTICS = TileStatistics("float32", (), 0)
+
+
 @dataclass(frozen=True, eq=False)
 class BandStatistics(BandTotals):
     """A band of a mosaic."""
@@ -165,10 +168,32 @@ def measure(
 
 def merge(tiles: Sequence[TileStatistics]) -> MosaicStatistics:
     """The statistics of a mosaic from those of its tiles, independent of their order."""
-    bins = tiles[0].bins
-    bands = zip(*[tile.bands for tile in tiles], strict=True)
-    merged = tuple(BandStatistics(**vars(_merged(band)), bins=bins) for band in bands)
-    return MosaicStatistics(merged, sum(tile.out_of_range for tile in tiles))
+    sums = StatisticsSums()
+    for tile in tiles:
+        sums.add(tile)
+    return sums.merged()
+
+
+class StatisticsSums:
+    """Merges the statistics of tiles one by one, so that a histogram is only in memory until it is added."""
+
+    def __init__(self) -> None:
+        self._bins: Bins = "float32"
+        self._bands: list[_BandSums] = []
+        self._out_of_range = 0
+
+    def add(self, tile: TileStatistics) -> None:
+        """Add a tile. The order does not matter."""
+        self._bins = tile.bins
+        self._bands = self._bands or [_BandSums() for _ in tile.bands]
+        for sums, band in zip(self._bands, tile.bands, strict=True):
+            sums.add(band)
+        self._out_of_range += tile.out_of_range
+
+    def merged(self) -> MosaicStatistics:
+        """The statistics of all tiles together."""
+        bands = tuple(BandStatistics(**vars(sums.totals()), bins=self._bins) for sums in self._bands)
+        return MosaicStatistics(bands, self._out_of_range)
 
 
 def bin_edges(bins: Bins, numbers: NDArray[np.int64]) -> tuple[Doubles, Doubles]:
@@ -228,23 +253,53 @@ def _floats_of(ordered: NDArray[np.int64]) -> Doubles:
 
 
 def _merged(bands: Sequence[BandTotals]) -> BandTotals:
-    filled = [band for band in bands if band.valid]
-    valid, total = sum(band.valid for band in filled), math.fsum(band.total for band in filled)
-    first = min((band.first for band in filled), default=0)
-    last = max((band.first + len(band.counts) for band in filled), default=0)
-    counts = np.zeros(last - first, np.int64)
-    for band in filled:
-        counts[band.first - first : band.first - first + len(band.counts)] += band.counts
-    return BandTotals(
-        pixels=sum(band.pixels for band in bands),
-        valid=valid,
-        minimum=min((band.minimum for band in filled), default=0.0),
-        maximum=max((band.maximum for band in filled), default=0.0),
-        total=total,
-        deviation=math.fsum(
-            band.deviation + band.valid * (band.total / band.valid - total / valid) ** 2 for band in filled
-        ),
-        first=first,
-        counts=counts,
-        overflow=sum(band.overflow for band in bands),
-    )
+    sums = _BandSums()
+    for band in bands:
+        sums.add(band)
+    return sums.totals()
+
+
+class _BandSums:
+    """The totals of a band: exact for integers, and for floats with one rounding at the end, in any order."""
+
+    def __init__(self) -> None:
+        self._pixels = self._overflow = self._first = 0
+        self._counts = np.zeros(0, np.int64)
+        self._filled: list[tuple[int, float, float]] = []
+        self._minimum, self._maximum = math.inf, -math.inf
+
+    def add(self, band: BandTotals) -> None:
+        self._pixels += band.pixels
+        self._overflow += band.overflow
+        if not band.valid:
+            return
+        self._filled.append((band.valid, band.total, band.deviation))
+        self._minimum, self._maximum = min(self._minimum, band.minimum), max(self._maximum, band.maximum)
+        self._make_room(band.first, band.first + len(band.counts))
+        start = band.first - self._first
+        self._counts[start : start + len(band.counts)] += band.counts
+
+    def _make_room(self, first: int, last: int) -> None:
+        """Let the counts reach from one bin to another."""
+        if not self._counts.size:
+            self._first = first
+        before, after = self._first - first, last - (self._first + len(self._counts))
+        if before > 0 or after > 0:
+            self._counts = np.pad(self._counts, (max(0, before), max(0, after)))
+            self._first = min(first, self._first)
+
+    def totals(self) -> BandTotals:
+        valid, total = sum(each[0] for each in self._filled), math.fsum(each[1] for each in self._filled)
+        return BandTotals(
+            pixels=self._pixels,
+            valid=valid,
+            minimum=self._minimum if valid else 0.0,
+            maximum=self._maximum if valid else 0.0,
+            total=total,
+            deviation=math.fsum(
+                deviation + found * (part / found - total / valid) ** 2 for found, part, deviation in self._filled
+            ),
+            first=self._first,
+            counts=self._counts,
+            overflow=self._overflow,
+        )

@@ -6,6 +6,7 @@ from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.output.picture import LARGEST_SIDE, STRIP_ROWS
 from mosaic_worker.pixels.chunks import CHUNK_BYTES
 from mosaic_worker.plan.model import Plan
+from mosaic_worker.tiles.records import AT_ONCE, MOST_TOGETHER
 from mosaic_worker.sources.readers.environment import CACHE_BYTES
 
 BASE = 130 * 2**20
@@ -19,7 +20,9 @@ STRIPS = 12
 READ_AHEAD = 64 * 2**20
 STRETCHED = 256 * 2**20
 HISTOGRAM = 70_000
-"""Bytes of the statistics of a tile and band."""
+"""Bytes of the statistics of a tile and band, until they are added to those of the mosaic."""
+RECORD = 4_000
+"""Bytes of the record of a tile without its statistics."""
 
 
 def tiles_memory(plan: Plan) -> int:
@@ -43,4 +46,6 @@ def finalize_memory(plan: Plan) -> int:
     shown = min(plan.grid.pixels, 2 * LARGEST_SIDE**2) * (3 if len(plan.formula.output_bands) == 3 else 1)
     strips = STRIPS * STRIP_ROWS * min(plan.grid.width, LARGEST_SIDE)
     parts = min(READ_AHEAD, plan.estimate.bytes)
-    return BASE + min(STRETCHED, shown) + strips + parts + HISTOGRAM * len(plan.tiles) * len(plan.band_names)
+    read = min(len(plan.tiles), AT_ONCE * MOST_TOGETHER)
+    records = RECORD * len(plan.tiles) + HISTOGRAM * read * len(plan.band_names)
+    return BASE + min(STRETCHED, shown) + strips + parts + records

@@ -5,7 +5,7 @@ objects and finalize reads fewer.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -87,8 +87,19 @@ def groups(plan: Plan, index: int) -> list[Sequence[Tile]]:
     return [plan.tiles[first : min(first + MOST_TOGETHER, stop)] for first in range(start, stop, MOST_TOGETHER)]
 
 
-def read_records(plan: Plan, store: Store, unreadable: frozenset[int] = frozenset()) -> dict[int, TileRecord]:
+def read_records(
+    plan: Plan,
+    store: Store,
+    unreadable: frozenset[int] = frozenset(),
+    keep: Callable[[TileRecord], TileRecord] = lambda record: record,
+) -> dict[int, TileRecord]:
     """The existing records of a plan, by tile; only of tiles that were computed without unreadable scenes.
+
+    Args:
+        plan: the plan.
+        store: the store.
+        unreadable: numbers of the unreadable scenes.
+        keep: returns what to keep of a record; called once for each tile. A mosaic can have a million.
 
     Raises:
         RequestError: a record belongs to another plan.
@@ -105,7 +116,7 @@ def read_records(plan: Plan, store: Store, unreadable: frozenset[int] = frozense
     ]
     with ThreadPoolExecutor(AT_ONCE) as threads:
         read = threads.map(lambda each: _read(plan, each[0], each[1], store, unreadable), found)
-        return {tile: record for records in read for tile, record in records.items()}
+        return {tile: keep(record) for records in read for tile, record in records.items()}
 
 
 def forget_record(plan: Plan, tile: int, store: Store) -> None:
