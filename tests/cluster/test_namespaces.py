@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from mosaic_crds.crd import UNSEEN
 
 from support.cluster.cluster import Cluster, Release
 from support.cluster.storage import CLAIM, claim_same_storage
@@ -61,7 +62,7 @@ def test_requests_of_the_listed_namespaces_become_mosaics_in_one_storage(many, s
     for place in (forest, snow):
         assert_whole(place, "served", spec)
     assert len(snow.files(f"mosaics/{forest.namespace}")) == 4
-    assert release.status("unserved") == {}
+    assert release.status("unserved") == {"conditions": [UNSEEN]}
 
 
 def test_the_operator_has_rights_only_in_the_listed_namespaces(many):
