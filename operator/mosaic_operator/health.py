@@ -70,7 +70,7 @@ async def _serve(app: web.Application, port: int, started: "Future[Callable[[], 
     loop = asyncio.get_running_loop()
     try:
         await runner.setup()
-        await web.TCPSite(runner, "0.0.0.0", port).start()  # noqa: S104 (the pod's own address is not known)
+        await web.TCPSite(runner, port=port).start()  # all IPv4 and IPv6 addresses: the pod's own is not known
     except OSError as error:
         started.set_exception(error)
     else:

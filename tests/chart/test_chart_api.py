@@ -15,6 +15,8 @@ from mosaic_api.settings import Settings, installation, oidc
 from mosaic_crds.allowed import Allowed
 from mosaic_crds.names import GROUP, LABEL_OWNER, PLURAL
 from mosaic_crds.worker_pod import ENV_STORE_PATIENCE
+from mosaic_operator.pod_templates import sweep_template
+from mosaic_operator.settings import settings_from
 from starlette.routing import Mount, Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -224,6 +226,17 @@ def test_pods_of_the_api_have_their_settings():
     assert container(render({"api": API}))["image"] == "mosaic-api:0.1.0"
 
 
+def test_the_api_can_be_stopped():
+    assert deployment(render({"api": API | {"replicas": 0}}), "api")["spec"]["replicas"] == 0
+
+
+def test_the_api_can_write_to_a_new_volume_of_block_storage_as_workers_can():
+    security = deployment(render({"api": API}), "api")["spec"]["template"]["spec"]["securityContext"]
+    worker = sweep_template(settings_from(environment(render())))["spec"]["securityContext"]
+    assert security == worker
+    assert security["fsGroup"] == security["runAsGroup"]
+
+
 # -- migrations
 
 
@@ -374,7 +387,7 @@ def test_the_network_policy_of_the_api_is_optional():
         ({"oidc": {"roles": {"a,b": "admin"}}}, "roles"),
         ({"oidc": {"roles": {"a": "owner"}}}, "roles"),
         ({"limits": {"maxOpenRequests": 0}}, "maxOpenRequests"),
-        ({"replicas": 0}, "replicas"),
+        ({"replicas": -1}, "replicas"),
         ({"trustedProxies": ["proxy.example.org"]}, "trustedProxies"),
         ({"trustedProxies": ["*"]}, "trustedProxies"),
         ({"env": [{"value": "x"}]}, "name"),

@@ -10,7 +10,17 @@ import pytest
 import yaml
 from mosaic_crds.names import GROUP, LABEL_STEP
 
-from support.chart.rendering import CHART, KUBERNETES, NAMESPACE, SPREAD, VARIANTS, Objects, helm, render
+from support.chart.rendering import (
+    CHART,
+    CLAIM_EVERYWHERE,
+    KUBERNETES,
+    NAMESPACE,
+    SPREAD,
+    VARIANTS,
+    Objects,
+    helm,
+    render,
+)
 
 CRD = CHART.parents[1] / "crds/mosaicrequest.yaml"
 KEPT = {"helm.sh/resource-policy": "keep"}
@@ -109,6 +119,11 @@ def test_a_budget_never_blocks_the_drain_of_a_node() -> None:
     assert render({"replicas": 2}).one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
 
+def test_a_pod_that_is_not_ready_can_be_evicted() -> None:
+    for budget in render({"replicas": 2, "api": API | {"replicas": 2}}).of("PodDisruptionBudget"):
+        assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
 def test_helm_waits_for_the_operator() -> None:
     """Helm treats a Deployment as ready while no more than maxUnavailable pods are missing; that must be none."""
     assert render().one("Deployment")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
@@ -142,7 +157,7 @@ API = {"enabled": True, "publicUrl": "https://mosaics.example.org", "secretName"
 @pytest.mark.parametrize("name", ["mosaic-operator", "mosaic-operator-api"])
 def test_several_replicas_prefer_different_nodes_unless_an_affinity_is_set(name: str) -> None:
     def affinity(**values: Any) -> Any:
-        objects = render({**values, "api": API | values})
+        objects = render({**values, "store": {"accessMode": "ReadWriteMany"}, "api": API | values})
         deployment = objects.one("Deployment", name)["spec"]
         return deployment["selector"]["matchLabels"], deployment["template"]["spec"].get("affinity")
 
@@ -155,6 +170,18 @@ def test_several_replicas_prefer_different_nodes_unless_an_affinity_is_set(name:
     }
     given = {"nodeAffinity": {}}
     assert affinity(replicas=2, affinity=given)[1] == given
+
+
+def test_replicas_of_the_api_stay_together_if_the_store_is_on_one_node() -> None:
+    def apart(**values: Any) -> bool:
+        deployment = render({"api": API | {"replicas": 2}, **values}).one("Deployment", "mosaic-operator-api")
+        return "affinity" in deployment["spec"]["template"]["spec"]
+
+    assert not apart()
+    assert not apart(store={"existingClaim": "mine"})
+    assert apart(store={"existingClaim": "mine", "accessMode": "ReadWriteMany"})
+    assert apart(store={"uri": "az://maps"})
+    assert apart(store=CLAIM_EVERYWHERE)
 
 
 @pytest.mark.parametrize("name", ["mosaic-operator", "mosaic-operator-api"])

@@ -45,12 +45,12 @@ app.kubernetes.io/component: operator
 {{- include "mosaic-operator.namespaces" . | default .Release.Namespace -}}
 {{- end }}
 
-{{/* The affinity of pods; by default several replicas prefer different nodes. */}}
+{{/* The affinity of pods; by default several replicas prefer different nodes, if they can be apart. */}}
 
 {{- define "mosaic-operator.affinity" -}}
 {{- if .affinity -}}
 {{- toYaml .affinity -}}
-{{- else if gt (int .replicas) 1 -}}
+{{- else if and .apart (gt (int .replicas) 1) -}}
 podAntiAffinity:
   preferredDuringSchedulingIgnoredDuringExecution:
     - weight: 100

@@ -23,6 +23,14 @@ def port() -> int:
         return int(held.getsockname()[1])
 
 
+def ipv6_works() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
 async def forever() -> None:
     await asyncio.Event().wait()
 
@@ -64,8 +72,8 @@ def test_all_tasks_end_in_order_on_stop():
 
 
 def test_health_checks_work_while_the_event_loop_is_busy(monkeypatch, port):
-    def answer(path: str) -> str:
-        with urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as found:
+    def answer(path: str, host: str = "127.0.0.1") -> str:
+        with urlopen(f"http://{host}:{port}/{path}", timeout=10) as found:
             return str(found.read().decode())
 
     async def run() -> None:
@@ -73,6 +81,7 @@ def test_health_checks_work_while_the_event_loop_is_busy(monkeypatch, port):
             with serving_health(cluster, Metrics().registry, port):
                 assert answer("healthz") == "ok\n"  # blocks the event loop meanwhile
                 assert answer("readyz") == "ok\n"
+                assert not ipv6_works() or answer("readyz", "[::1]") == "ok\n"
                 assert "process_resident_memory_bytes" in answer("metrics")
                 monkeypatch.setattr(health, "STUCK_SECONDS", 0)
                 time.sleep(0.01)
