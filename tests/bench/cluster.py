@@ -171,7 +171,8 @@ def main() -> None:
         release = Release(cluster, f"bench-{os.getpid()}", address)
         cluster.kubectl("apply", "--server-side", "--filename", "crds/mosaicrequest.yaml")
         defaults = yaml.safe_load(CHART.read_text())["worker"]
-        release.install({"worker": {name: defaults[name] for name in SIZES}})
+        sizes = {name: defaults[name] for name in SIZES}
+        release.install({"worker": sizes})
         watcher = Watcher(release.namespace)
         bands = {band: {"href": f"http://{address}/pair/{band}.jp2", "nodata": 0} for band in ("green", "swir16")}
         large = {"source": {"files": {"scenes": [{"bands": bands}]}}, "product": {"index": "NDSI"}}
@@ -185,7 +186,12 @@ def main() -> None:
         alone = on_one_machine(small)
         for number in range(SMALL_RUNS):
             single(release, watcher, f"small-{number}", small, alone)
-        single(release, watcher, "ndsi-pair", large | {"execution": {"parallelism": 2}}, on_one_machine(large))
+        large |= {"execution": {"parallelism": 2}}
+        alone = on_one_machine(large)
+        single(release, watcher, "ndsi-pair", large, alone)
+        release.upgrade({"worker": sizes | {"inlineSeconds": 0}})
+        single(release, watcher, "ndsi-pair-in-several-pods", large, alone)
+        release.upgrade({"worker": sizes})
         before, started = cost(release), time.time()
         names = [f"crowd-{number}" for number in range(CROWD)]
         release.submit_all(names, small)

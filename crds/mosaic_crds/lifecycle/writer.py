@@ -182,13 +182,15 @@ class StatusWriter:
     def enter(self, phase: Phase, message: str, reason: str = "") -> None:
         """Set the phase, the message and the conditions that follow from them; a new phase is an Event.
 
+        Pending is none: the Event that follows says more, and hundreds of requests can wait at the same time.
+
         Args:
             phase: the phase.
             message: for the user.
             reason: of the conditions; by default, the phase.
         """
         self.status["observedGeneration"] = self._generation
-        if self.status.get("phase") != phase:
+        if phase not in {self.status.get("phase"), Phase.PENDING}:
             kind = "Warning" if phase is Phase.FAILED else "Normal"
             self.events.append(Event(kind, str(phase), message, self.now))
         self.status["phase"], self.status["message"] = str(phase), message
