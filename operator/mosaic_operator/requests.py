@@ -1,6 +1,5 @@
 """A MosaicRequest as the API server returns it."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,7 +15,8 @@ from mosaic_crds.validation import load_execution
 from mosaic_operator.parsing import Document
 
 SHORT_SPEC = 2000
-"""Characters of a spec that is kept in memory: that of a few scenes, or of a search."""
+"""Characters of the texts of a spec that is kept in memory, that of a few scenes or of a search. Other values count as
+ten."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,25 @@ class RequestState:
         labels = metadata.get("labels") or {}
         metadata["labels"] = {key: labels[key] for key in (LABEL_FINISHED, LABEL_OWNER) if key in labels}
         kept = {key: self.document[key] for key in ("apiVersion", "kind", "spec", "status") if key in self.document}
-        whole = self.whole and len(json.dumps(kept.get("spec"))) <= SHORT_SPEC
+        whole = self.whole and _is_short(kept.get("spec"))
         if not whole:
             spec = self.document.get("spec") or {}
             kept["spec"] = {"source": dict.fromkeys(spec.get("source") or {}, None)}
             kept["spec"] |= {"execution": spec["execution"]} if "execution" in spec else {}
         return RequestState(kept | {"metadata": metadata}, whole)
+
+
+def _is_short(spec: object) -> bool:
+    """Whether a spec is kept in memory. It can be of any depth, so there is no recursion."""
+    left, found = SHORT_SPEC, [spec]
+    while found and left > 0:
+        each = found.pop()
+        left -= len(each) if isinstance(each, str) else 10
+        if isinstance(each, dict):
+            found += [*each, *each.values()]
+        elif isinstance(each, list):
+            found += each
+    return left > 0
 
 
 _KEPT = {

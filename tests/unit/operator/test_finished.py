@@ -316,3 +316,12 @@ def test_a_long_spec_is_not_kept_except_for_its_execution(scenes):
     assert whole.slim.source_kind == whole.source_kind
     assert whole.slim.whole == (scenes == 1) == (whole.slim.document["spec"] == whole.document["spec"])
     assert whole.slim.slim.document == whole.slim.document
+
+
+def test_a_spec_of_any_depth_can_be_kept():
+    deep: list = []
+    for _ in range(10_000):
+        deep = [deep]
+    found = RequestState(request())
+    found.document["spec"]["area"] = {"geometry": deep}
+    assert not found.slim.whole
