@@ -6,8 +6,8 @@ from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.output.picture import LARGEST_SIDE, STRIP_ROWS
 from mosaic_worker.pixels.chunks import CHUNK_BYTES
 from mosaic_worker.plan.model import Plan
-from mosaic_worker.tiles.records import AT_ONCE, MOST_TOGETHER
 from mosaic_worker.sources.readers.environment import CACHE_BYTES
+from mosaic_worker.tiles.records import AT_ONCE, MOST_TOGETHER
 
 BASE = 130 * 2**20
 """Bytes of a worker with its libraries, before it reads pixels."""
