@@ -31,12 +31,14 @@ class ApiError(Exception):
     Attributes:
         status: HTTP status; 0 without a response.
         reason: as Kubernetes calls it.
+        following: the token for the rest of a list whose start is no longer available (410); otherwise empty.
     """
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, following: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.following = following
 
 
 async def unless_gone(call: Awaitable[Document]) -> Document | None:
@@ -77,7 +79,10 @@ class KubeClient:
     async def pages_of(
         self, resource: str, path: str, selector: str, accept: str = JSON, *, recent: bool = False
     ) -> AsyncIterator[list[Document]]:
-        """A list, page by page, consistent with its start.
+        """A list, page by page.
+
+        Each object that exists all the time is in it. The API server forgets the state at the start of the list after a
+        few minutes; the rest is of a later time then.
 
         Args:
             resource: for counting calls.
@@ -89,7 +94,7 @@ class KubeClient:
                 objects, which takes more than a millisecond each.
 
         Raises:
-            ApiError: as in `call`; 410 if the list took so long that its start is no longer available.
+            ApiError: as in `call`.
         """
         selected: dict[str, Any] = {"labelSelector": selector} if selector else {}
         if recent:
@@ -109,7 +114,13 @@ class KubeClient:
                 return
         query = {"limit": str(PAGE)} | selected
         while True:
-            found = await self.call("list", resource, path, None, JSON, accept=accept, **query)
+            try:
+                found = await self.call("list", resource, path, None, JSON, accept=accept, **query)
+            except ApiError as error:
+                if error.status != 410 or not error.following:
+                    raise
+                query["continue"] = error.following
+                continue
             yield list(found["items"])
             query["continue"] = (found.get("metadata") or {}).get("continue") or ""
             if not query["continue"]:
@@ -161,7 +172,8 @@ class KubeClient:
         if not isinstance(found, dict):
             found = {"reason": "NotJson", "message": text[:200].decode(errors="replace")}
         if answer.status >= 400:
-            raise ApiError(answer.status, found.get("reason", ""), found.get("message", ""))
+            following = (found.get("metadata") or {}).get("continue") or ""
+            raise ApiError(answer.status, found.get("reason", ""), found.get("message", ""), following)
         return found
 
 

@@ -75,6 +75,8 @@ class ApiServer:
         self.patched: Document = {}
         self.died = asyncio.Event()
         self._numbers = count(1)
+        self.expires = 0
+        """The number of pages whose tokens have expired when they are used."""
         self._rests: dict[str, list[Document]] = {}
 
     def apply(self, request: Document) -> None:
@@ -169,6 +171,11 @@ class ApiServer:
         """A page of a list, with the objects at the time of the first page."""
         token, limit = request.query.get("continue", ""), int(request.query.get("limit", 10**9))
         selector = request.query.get("labelSelector", "")
+        if token and self.expires:
+            self.expires -= 1
+            later = str(next(self._numbers))
+            self._rests[later] = self._rests.pop(token)
+            return web.json_response({"reason": "Expired", "metadata": {"continue": later}}, status=410)
         found = self._rests.pop(token) if token else [r for r in self.requests.values() if _selected(r, selector)]
         rest = str(next(self._numbers)) if found[limit:] else ""
         if rest:

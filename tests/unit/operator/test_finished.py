@@ -93,6 +93,21 @@ def test_a_start_reads_many_large_requests_in_pages(monkeypatch):
     run_scenario(scenario)
 
 
+def test_a_list_that_takes_too_long_goes_on_with_later_objects(monkeypatch):
+    monkeypatch.setattr(kube, "MOST_BYTES", 1000)
+
+    async def scenario(api, cluster):
+        for number in range(60):
+            api.apply(request(f"r{number}", f"u{number}"))
+        api.expires = 1
+        cache = Cache()
+        await fill(cluster, settings(), cache)
+        assert len(cache.requests) == 60
+        assert api.expires == 0
+
+    run_scenario(scenario)
+
+
 def test_a_start_continues_after_an_outage_of_the_api_server(monkeypatch):
     monkeypatch.setattr("mosaic_operator.resync.RETRY_SECONDS", 0)
 
