@@ -83,12 +83,14 @@ def trouble(observed: Observed, step: Step, seconds_since: float) -> Trouble | N
         seconds_since: seconds since its Job started.
     """
     job = observed.jobs[step]
+    if job.suspended:  # Kubernetes deletes its pods, whose ends are no failures
+        return None
     pods = observed.pods_of(step)
     for pod in pods:
         found = None if pod.over else _does_not_start(pod, observed.refusals)
         if found is not None:
             return found
-    if not pods and job.active == 0 and not job.suspended and observed.refusals:
+    if not pods and job.active == 0 and observed.refusals:
         return _not_created(job, observed.refusals[0])
     if not any(not pod.over for pod in pods) and seconds_since > STARTING_SECONDS and observed.refusals:
         return _not_created(job, observed.refusals[0])

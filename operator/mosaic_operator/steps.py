@@ -49,10 +49,15 @@ def running(observed: Observed, decision: Decision, settings: Settings) -> bool:
         decision.lifecycle.fail(failure(observed, Step.TILES))
         return False
     pods = parallelism(observed.request, settings, ranges, observed.admission.pods)
-    if job is not None and job.parallelism != pods:
+    if job is not None and (pods < job.parallelism or (pods > job.parallelism and not _runs_in_queue(observed, job))):
         decision.change.setdefault(job.name, {"spec": {}})["spec"]["parallelism"] = pods
     decision.lifecycle.computing(*_kept_from_working(observed, decision, Step.TILES))
     return False
+
+
+def _runs_in_queue(observed: Observed, job: JobState) -> bool:
+    """Whether Kueue has admitted a Job. It would stop all its pods, and admit it again, to let it have more."""
+    return bool(observed.request.execution.queue) and not job.suspended
 
 
 def count_ranges(observed: Observed, decision: Decision) -> int:

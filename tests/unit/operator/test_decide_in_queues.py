@@ -3,7 +3,7 @@
 import pytest
 from mosaic_crds.worker_pod import Step
 
-from support.operator.operator_world import PLAN, World, request, settings
+from support.operator.operator_world import PLAN, World, ended, pod_of, request, settings
 
 
 def in_the_queue(step: Step = Step.PLAN) -> World:
@@ -77,6 +77,20 @@ def test_kueue_may_evict_a_job_and_admit_it_again():
     assert world.created == ["ndsi-plan", "ndsi-tiles"]
 
 
+def test_the_end_of_a_preempted_pod_is_no_failure():
+    world = in_the_queue(Step.TILES)
+    admit(world, Step.TILES)
+    tiles = world.jobs[Step.TILES]
+    world.pods += [pod_of(tiles, 0, **ended(0)), pod_of(tiles, 1)]
+    world.step()
+    assert world.status["message"] == "1 of 3 ranges done"
+    tiles["spec"]["suspend"] = True
+    world.pods[-1] = pod_of(tiles, 1, **ended(143))
+    world.step()
+    assert world.status["message"] == "1 of 3 ranges done; waiting in the queue research"
+    assert world.condition("Degraded")["status"] == "False"
+
+
 def test_a_new_parallelism_does_not_start_a_queued_job():
     world = in_the_queue(Step.TILES)
     world.request["spec"]["execution"]["parallelism"] = 2
@@ -85,6 +99,17 @@ def test_a_new_parallelism_does_not_start_a_queued_job():
     admit(world, Step.TILES)
     world.request["spec"]["execution"]["parallelism"] = 1
     assert world.step().change == {"ndsi-tiles": {"spec": {"parallelism": 1}}}
+
+
+def test_an_admitted_job_gets_more_pods_only_when_it_is_admitted_again():
+    world = in_the_queue(Step.TILES)
+    world.request["spec"]["execution"]["parallelism"] = 1
+    world.step()
+    admit(world, Step.TILES)
+    world.request["spec"]["execution"]["parallelism"] = 2
+    assert world.step().change == {}
+    world.jobs[Step.TILES]["spec"]["suspend"] = True
+    assert world.step().change == {"ndsi-tiles": {"spec": {"parallelism": 2}}}
 
 
 @pytest.mark.parametrize("step", [Step.PLAN, Step.TILES])
