@@ -26,7 +26,7 @@ SIDE = 1024
 SCENES = 4
 LONGEST = [
     "test_faults", "test_api", "test_scale", "test_stores", "test_operator_faults",
-    "test_two_replicas", "test_requests", "test_ends", "test_trust", "test_lost_node",
+    "test_two_replicas", "test_requests", "test_ends", "test_queues", "test_trust", "test_lost_node",
 ]  # fmt: skip
 """The slowest modules, the slowest first."""
 PREFIX = re.compile(r"(http://[\w.:]+)/[\w-]+(/scene\d\.tif)")

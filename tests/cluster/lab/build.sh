@@ -1,17 +1,26 @@
-# Kubernetes, as one binary, and helm, from their Go modules.
+# Kubernetes, as one binary, helm, kube-router and Kueue, from their Go modules.
 # shellcheck shell=bash
+
+programs=("kube-$kubernetes_version" "helm-$helm_version" "kube-router-$kube_router_version" "kueue-$kueue_version")
 
 lab_build() {
   install_packages
   mkdir -p "$bin"
-  if [ ! -x "$bin/kube-$kubernetes_version" ] || [ ! -x "$bin/helm-$helm_version" ]; then
-    (build_all) 9>&-
-  fi
+  ! must_build || (build_all) 9>&-
   local name
   for name in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl; do
     ln -sfn "kube-$kubernetes_version" "$bin/$name"
   done
   ln -sfn "helm-$helm_version" "$bin/helm"
+  ln -sfn "kube-router-$kube_router_version" "$bin/kube-router"
+}
+
+must_build() { # whether a program is missing
+  local name
+  for name in "${programs[@]}"; do
+    [ -x "$bin/$name" ] || return 0
+  done
+  return 1
 }
 
 build_all() {
@@ -19,7 +28,10 @@ build_all() {
   go_suits || install_go
   # An interrupted build leaves its Go caches, so that the next build resumes; a finished build does not need them.
   [ -x "$bin/kube-$kubernetes_version" ] || build_kubernetes
-  [ -x "$bin/helm-$helm_version" ] || build_helm
+  [ -x "$bin/helm-$helm_version" ] || build_module helm "$helm_version" helm.sh/helm/v3/cmd/helm
+  [ -x "$bin/kube-router-$kube_router_version" ] \
+    || build_module kube-router "$kube_router_version" github.com/cloudnativelabs/kube-router/v2/cmd/kube-router
+  [ -x "$bin/kueue-$kueue_version" ] || build_kueue
   rm -rf "$cache/go" "$cache/go-tool"
 }
 
@@ -57,10 +69,20 @@ build_kubernetes() {
     -X $version.gitMajor=1 -X $version.gitMinor=$(cut -d. -f2 <<< "$kubernetes_version")" .
 }
 
-build_helm() {
-  say "building helm $helm_version"
+build_module() { # build_module PROGRAM VERSION PACKAGE
+  say "building $1 $2 (1 to 3 minutes on two cores)"
   cd "$cache/go" || return
-  GOBIN=$cache/go/bin go install -trimpath -ldflags="-s -w" "helm.sh/helm/v3/cmd/helm@$helm_version" \
+  CGO_ENABLED=0 GOBIN=$cache/go/bin go install -trimpath -ldflags="-s -w" "$3@$2" \
     2> "$cache/build.log" || { tail -5 "$cache/build.log" >&2; return 1; }
-  mv bin/helm "$bin/helm-$helm_version"
+  mv "bin/$1" "$bin/$1-$2"
+}
+
+build_kueue() {
+  local module chart=$cache/kueue-chart-$kueue_version
+  module=$(go mod download -json "sigs.k8s.io/kueue@$kueue_version" | sed -n 's/.*"Dir": "\(.*\)",/\1/p')
+  rm -rf "$chart"
+  cp -r "$module/charts/kueue" "$chart"
+  # The API server of the lab does not aggregate other API servers: without a working one, namespaces are not deleted.
+  rm -r "$chart/templates/visibility"
+  build_module kueue "$kueue_version" sigs.k8s.io/kueue/cmd/kueue
 }

@@ -3,7 +3,7 @@
 
 kernel_settings=(
   net/ipv4/ip_forward vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops
-  kernel/keys/root_maxkeys kernel/keys/root_maxbytes
+  kernel/keys/root_maxkeys kernel/keys/root_maxbytes net/bridge/bridge-nf-call-iptables
 )
 
 lab_up() {
@@ -67,7 +67,7 @@ start_all() {
 clean() { # leave nothing of a cluster, whole or half
   [ -d "$run" ] || ip link show "$bridge" > /dev/null 2>&1 || return 0
   local name
-  for name in kube-proxy kubelet kube-scheduler kube-controller-manager kube-apiserver etcd dns; do
+  for name in kube-router kube-proxy kubelet kube-scheduler kube-controller-manager kube-apiserver etcd dns; do
     stop_process $name KILL # its state goes with it
   done
   remove_containers
@@ -97,6 +97,7 @@ remove_containers() {
 remove_network() {
   local family result id
   ip link delete "$bridge" 2> /dev/null || true
+  remove_policies
   for family in ip ip6; do nft delete table $family kube-proxy 2> /dev/null || true; done
   for result in "/var/lib/cni/results/$network-"*-eth0; do
     id=${result#"/var/lib/cni/results/$network-"}

@@ -37,6 +37,9 @@ record_components() {
   record kube-proxy kube-proxy "$admin" --proxy-mode=nftables --hostname-override="$node" --cluster-cidr="$pod_cidr" \
     --masquerade-all --conntrack-max-per-core=0 --healthz-bind-address=127.0.0.1:10256
 
+  record kube-router kube-router "$admin" --hostname-override="$node" --run-firewall --run-router=false \
+    --run-service-proxy=false --enable-cni=false --service-cluster-ip-range="$service_cidr" --health-port=0
+
   # Names of Services come from a file that `lab dns` writes; no other name exists.
   record dns dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --pid-file= --log-facility=- \
     --listen-address="$node_address" --bind-interfaces --no-resolv --no-hosts --addn-hosts="$run/services.hosts" \
@@ -50,6 +53,7 @@ is_ready() { # is_ready NAME
     etcd | kube-apiserver) api_ready ;;
     kubelet) healthz 10248 && node_ready ;;
     kube-proxy) healthz 10256 ;;
+    kube-router) policies_enforced ;;
     *) true ;;
   esac
 }

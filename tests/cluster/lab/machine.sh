@@ -4,7 +4,8 @@
 # program:package
 needed=(
   etcd:etcd-server containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins nft:nftables
-  ip:iproute2 dnsmasq:dnsmasq-base buildah:buildah mmdebstrap:mmdebstrap busybox:busybox-static openssl:openssl
+  iptables:iptables ipset:ipset ip:iproute2 dnsmasq:dnsmasq-base buildah:buildah mmdebstrap:mmdebstrap
+  busybox:busybox-static openssl:openssl
 )
 
 missing_packages() {
@@ -25,7 +26,7 @@ explain_missing() { # one line and 1 when the lab cannot run here
     echo "the cluster lab needs the programs of Debian's packages $missing, and there is no apt-get"
     return 1
   fi
-  if [ ! -x "$bin/kube-$kubernetes_version" ] && ! go_suits && ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
+  if must_build && ! go_suits && ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
     echo "the cluster lab needs Go $go_minimum, or Python with venv to install it"
     return 1
   fi

@@ -3,6 +3,8 @@
 
 kubernetes_version=1.36.3
 helm_version=v3.22.0
+kube_router_version=v2.1.0
+kueue_version=v0.17.1
 go_minimum=1.26
 debian_suite=bookworm
 
@@ -23,6 +25,7 @@ api_server=https://$node_address:6443
 domain=cluster.local
 
 pause_image=localhost/pause:1
+kueue_image=localhost/kueue:$kueue_version
 base_image=localhost/python:3.11-slim
 
 export PATH=$bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin

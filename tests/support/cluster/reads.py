@@ -23,6 +23,7 @@ _KINDS = {
     "lease": ("apis/coordination.k8s.io/v1", "leases"),
     "mosaic": (f"apis/{API_VERSION}", "mosaicrequests"),
     "namespace": (_CORE, "namespaces", _GLOBAL),
+    "networkpolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "node": (_CORE, "nodes", _GLOBAL),
     "pod": (_CORE, "pods"),
     "pv": (_CORE, "persistentvolumes", _GLOBAL),
@@ -30,6 +31,7 @@ _KINDS = {
     "resourcequota": (_CORE, "resourcequotas"),
     "secret": (_CORE, "secrets"),
     "service": (_CORE, "services"),
+    "workload": ("apis/kueue.x-k8s.io/v1beta2", "workloads"),
 }
 """By short name: the API, the name in paths, and whether the objects have no namespace."""
 _local = threading.local()
