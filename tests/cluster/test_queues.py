@@ -86,11 +86,14 @@ def documented_queue(namespace: str, cpu: str) -> list[Document]:
     return [flavor, cluster_queue, queue]
 
 
-def wait_in_queue(release: Release, name: str) -> Document:
-    """Wait until the status of a request says that it waits in the queue; return the status."""
-    return until(
-        lambda: [s for s in [release.status(name)] if s.get("message", "").endswith(WAITS)], f"{name} waits", 60
-    )[0]
+def wait_for_message(release: Release, name: str, message: str) -> Document:
+    """Wait until the status of a request has a message; return the status."""
+
+    def found() -> Document | None:
+        status = release.status(name)
+        return status if status.get("message") == message else None
+
+    return until(found, f"{name}: {message}")
 
 
 def admitted_steps(release: Release, name: str) -> set[str]:
@@ -119,7 +122,7 @@ def test_a_request_waits_while_the_queue_is_full_and_its_status_says_so(release:
     release.submit("ahead", specs["ahead"])
     scenes.gate.wait_for_reader(scenes.path(0, "ahead"))
     release.submit("behind", specs["behind"])
-    waiting = wait_in_queue(release, "behind")
+    waiting = wait_for_message(release, "behind", WAITS)
     assert waiting["phase"] == "Planning"
     assert "suspendedSince" in waiting  # the clock of its deadline is stopped
     assert not release.pods("behind")
@@ -159,8 +162,7 @@ def test_a_request_of_higher_priority_preempts_another_which_later_continues(
     staged.submit("routine", specs["routine"])
     scenes.gate.wait_for_reader(held, readers=2)
     staged.submit("urgent", specs["urgent"])
-    preempted = wait_in_queue(staged, "routine")
-    assert preempted["message"] == f"1 of 2 tiles done; {WAITS}"
+    preempted = wait_for_message(staged, "routine", f"1 of 2 tiles done; {WAITS}")
     assert state(preempted, "Degraded") == "False"
     assert_whole(staged, "urgent", specs["urgent"])
     assert admitted_steps(staged, "urgent") == {"plan", "tiles", "finalize"}
