@@ -32,6 +32,21 @@ def test_the_mosaic_equals_that_of_mosaic_run_byte_for_byte(shared: Release, sce
     assert {e["reason"] for e in events} >= {"Planning", "Running", "Finalizing", "Succeeded"}
 
 
+def test_requests_of_the_same_area_compute_its_tiles_once(shared: Release, scenes, assert_whole):
+    spec = scenes.spec(2, "same")
+    for number in range(2):
+        scenes.path(number, "same")
+    shared.submit("first", spec)
+    shared.wait_for("first", "Succeeded", "Failed")
+    for name in ("second", "third"):
+        shared.submit(name, spec | {"execution": {"parallelism": 1}})
+    for name in ("first", "second", "third"):
+        assert_whole(shared, name, spec)
+    assert not any("other requests" in note for note in shared.status("first")["result"].get("notes", ()))
+    for name in ("second", "third"):
+        assert "2 of 2 tiles had been computed for other requests" in shared.status(name)["result"]["notes"]
+
+
 def test_a_request_applied_again_with_the_same_name_is_another_request(shared: Release, scenes, assert_whole):
     spec = scenes.spec(1)
     first = shared.submit("again", spec)
