@@ -59,7 +59,7 @@ def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeServer]:
     """A real API server that serves MosaicRequests, without nodes."""
     missing = missing_programs()
     if missing:
-        reason = f"{missing} is missing; tests/cluster/lab/lab build builds it, and Debian's etcd-server has etcd"
+        reason = f"{missing} is missing; tests/cluster/lab/lab build builds it"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     server = KubeServer(tmp_path_factory.mktemp("kube"))
     server.start()

@@ -1,7 +1,10 @@
-# Kubernetes, as one binary, helm, kube-router and Kueue, from their Go modules.
+# Kubernetes, as one binary, etcd, helm, kube-router and Kueue, from their Go modules.
 # shellcheck shell=bash
 
-programs=("kube-$kubernetes_version" "helm-$helm_version" "kube-router-$kube_router_version" "kueue-$kueue_version")
+programs=(
+  "kube-$kubernetes_version" "etcd-$etcd_version" "helm-$helm_version" "kube-router-$kube_router_version"
+  "kueue-$kueue_version"
+)
 
 lab_build() {
   install_packages
@@ -11,6 +14,7 @@ lab_build() {
   for name in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl; do
     ln -sfn "kube-$kubernetes_version" "$bin/$name"
   done
+  ln -sfn "etcd-$etcd_version" "$bin/etcd"
   ln -sfn "helm-$helm_version" "$bin/helm"
   ln -sfn "kube-router-$kube_router_version" "$bin/kube-router"
 }
@@ -28,6 +32,7 @@ build_all() {
   go_suits || install_go
   # An interrupted build leaves its Go caches, so that the next build resumes; a finished build does not need them.
   [ -x "$bin/kube-$kubernetes_version" ] || build_kubernetes
+  [ -x "$bin/etcd-$etcd_version" ] || build_etcd
   [ -x "$bin/helm-$helm_version" ] || build_module helm "$helm_version" helm.sh/helm/v3/cmd/helm
   [ -x "$bin/kube-router-$kube_router_version" ] \
     || build_module kube-router "$kube_router_version" github.com/cloudnativelabs/kube-router/v2/cmd/kube-router
@@ -67,6 +72,18 @@ build_kubernetes() {
   go mod tidy 2> "$cache/build.log" || { tail -5 "$cache/build.log" >&2; return 1; }
   go build -trimpath -o "$bin/kube-$kubernetes_version" -ldflags="-s -w -X $version.gitVersion=v$kubernetes_version \
     -X $version.gitMajor=1 -X $version.gitMinor=$(cut -d. -f2 <<< "$kubernetes_version")" .
+}
+
+build_etcd() { # a module with replacements, which `go install` refuses
+  say "building etcd $etcd_version (1 to 3 minutes on two cores)"
+  local module=go.etcd.io/etcd/server/v3
+  mkdir -p "$cache/go/etcd"
+  cd "$cache/go/etcd" || return
+  printf 'module etcd\n\ngo %s\n' "$go_minimum" > go.mod
+  {
+    go get "$module@$etcd_version" \
+      && CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o "$bin/etcd-$etcd_version" "$module"
+  } 2> "$cache/build.log" || { tail -5 "$cache/build.log" >&2; return 1; }
 }
 
 build_module() { # build_module PROGRAM VERSION PACKAGE

@@ -3,7 +3,7 @@
 
 # program:package
 needed=(
-  etcd:etcd-server containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins nft:nftables
+  containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins nft:nftables
   iptables:iptables ipset:ipset ip:iproute2 dnsmasq:dnsmasq-base buildah:buildah mmdebstrap:mmdebstrap
   busybox:busybox-static openssl:openssl
 )

@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 kubernetes_version=1.36.3
+etcd_version=v3.6.16 # Debian's is too old for lists from the memory of the API server
 helm_version=v3.22.0
 kube_router_version=v2.1.0
 kueue_version=v0.17.1

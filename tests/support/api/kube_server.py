@@ -28,12 +28,11 @@ BUILT = Path(os.environ.get("MOSAIC_CLUSTER_CACHE") or "~/.cache/mosaic-operator
 
 def missing_programs() -> str:
     """The missing programs; empty if all are installed."""
-    found = {"etcd": shutil.which("etcd"), "kube-apiserver": _api_server()}
-    return ", ".join(name for name, path in found.items() if path is None)
+    return ", ".join(name for name in ("etcd", "kube-apiserver") if _program(name) is None)
 
 
-def _api_server() -> str | None:
-    return shutil.which("kube-apiserver", path=f"{BUILT}:{os.environ['PATH']}")
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=f"{BUILT}:{os.environ['PATH']}")
 
 
 def until(found: Callable[[], Any], what: str, seconds: float = 30) -> Any:
@@ -85,12 +84,12 @@ class KubeServer:
         """Start the programs that do not run, and wait until they are ready."""
         client, peer = f"http://127.0.0.1:{self._etcd}", f"http://127.0.0.1:{self._peer}"
         self._run(
-            "etcd", "etcd", "--data-dir", self._folder / "etcd", "--unsafe-no-fsync",
+            "etcd", _program("etcd"), "--data-dir", self._folder / "etcd", "--unsafe-no-fsync",
             "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
             "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
         )  # fmt: skip
         self._run(
-            "api", _api_server(), f"--etcd-servers={client}", "--bind-address=127.0.0.1",
+            "api", _program("kube-apiserver"), f"--etcd-servers={client}", "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1", f"--secure-port={self._port}", f"--cert-dir={self._folder}",
             "--service-cluster-ip-range=10.0.0.0/24", f"--token-auth-file={self._folder / 'tokens.csv'}",
             "--authorization-mode=RBAC", "--service-account-issuer=https://kubernetes.default.svc",

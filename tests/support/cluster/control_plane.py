@@ -55,7 +55,7 @@ class ControlPlane:
         (self._folder / "tokens").write_text(f"{self.token},admin,1,system:masters\n")
         self._write_kubeconfig()
         self.start(
-            "etcd", "etcd", "--data-dir", self._folder / "etcd", "--unsafe-no-fsync",
+            "etcd", CACHE / "bin" / "etcd", "--data-dir", self._folder / "etcd", "--unsafe-no-fsync",
             "--quota-backend-bytes=8000000000",
             "--listen-client-urls", self._etcd, "--advertise-client-urls", self._etcd, "--listen-peer-urls", peer,
             "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}", "--log-level=error",
