@@ -108,11 +108,11 @@ class KubeServer:
             self._end(name)
 
     def call(self, method: str, path: str, body: Any = None, content: str = "application/json") -> Any:
-        """Call the API server as administrator; return None for a response of 404."""
+        """Call the API server as administrator; return None if the object does not exist, or is not served yet."""
         answer = self._session.request(
             method, f"https://127.0.0.1:{self._port}{path}", json=body, headers={"Content-Type": content}, timeout=20
         )
-        if answer.status_code == 404:
+        if answer.status_code in {404, 429}:
             return None
         assert answer.ok, answer.text
         return answer.json()
