@@ -23,6 +23,7 @@ from support.api.kube_server import KubeServer, missing_programs
 from support.api.published import Published, publish_all
 from support.browsers.browser import Browser
 from support.databases import database, database_url, new_database, postgres, template  # noqa: F401 (fixtures)
+from support.ports import free_port
 from support.scenes.rasters import noise, write_raster
 from support.servers import running
 from support.servers.range_server import serving as serving_files
@@ -140,12 +141,12 @@ def central_settings(postgres: PrivatePostgres, template: str, tmp_path: Path) -
 @pytest.fixture
 def pair(postgres: PrivatePostgres, template: str, tmp_path: Path, central_settings: Settings) -> Iterator[Pair]:
     """A running laptop, and a central installation that a test starts."""
-    port = running.free_port()
+    port = free_port()
     with serving(central_settings, port) as central:
         token = central.token("lab")
     with new_database(postgres) as url:
         local = Settings(
             url, str(tmp_path / "local"), single_user=True, central_url=f"http://127.0.0.1:{port}", central_token=token
         )
-        with serving(local, running.free_port()) as laptop:
+        with serving(local, free_port()) as laptop:
             yield Pair(laptop, central_settings, port, token)

@@ -27,7 +27,7 @@ from support.api.dataset_files import feature, geojson, geotiff, picture
 from support.api.installations import serving, until
 from support.api.published import Published, store_of
 from support.databases import new_database
-from support.servers.running import free_port
+from support.ports import free_port
 
 
 def test_names_the_missing_settings_without_a_central_installation(laptop: TestClient):

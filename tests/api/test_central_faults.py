@@ -27,8 +27,8 @@ from support.api.central_pair import Pair, keep, shared
 from support.api.dataset_files import geotiff
 from support.api.installations import PATIENCE_SECONDS, serving, until
 from support.databases import new_database
+from support.ports import free_port
 from support.servers.range_server import serving_by
-from support.servers.running import free_port
 
 
 def test_shares_a_dataset_after_the_central_server_becomes_available(pair: Pair):

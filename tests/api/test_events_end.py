@@ -18,7 +18,7 @@ from test_requests_api import SPEC
 
 from support.api.installations import Installation, serving
 from support.databases import database  # noqa: F401 (a fixture)
-from support.servers.running import free_port
+from support.ports import free_port
 
 QUIET_SECONDS = 0.3
 WITHIN_SECONDS = 10

@@ -15,7 +15,7 @@ from mosaic_api.settings import Settings
 
 from support.api.executors import executor, spec_of
 from support.api.installations import serving
-from support.servers.running import free_port
+from support.ports import free_port
 
 NAME = "generated_mosaic_client"
 

@@ -17,6 +17,7 @@ from mosaic_api.database import Database
 from mosaic_api.settings import Oidc, Settings
 from playwright.sync_api import Page, expect, sync_playwright
 
+from support.ports import LOOPBACK, free_port
 from support.servers import running
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -36,7 +37,7 @@ class Site:
 def site(settings: Settings, tmp_path: Path) -> Iterator[Site]:
     if reason := running.missing("openid"):
         pytest.skip(reason)
-    port = running.free_port()
+    port = free_port()
     address = f"http://localhost:{port}"
     folder = tmp_path / "openid"
     folder.mkdir()
@@ -46,7 +47,7 @@ def site(settings: Settings, tmp_path: Path) -> Iterator[Site]:
             openid.issuer, openid.client_id, openid.client_secret, "openid profile groups", roles={"staff": "editor"}
         )
         app = create_app(replace(settings, public_url=address, oidc=oidc))
-        server = uvicorn.Server(uvicorn.Config(app, host=running.LOOPBACK, port=port, log_config=None))
+        server = uvicorn.Server(uvicorn.Config(app, host=LOOPBACK, port=port, log_config=None))
         thread = threading.Thread(target=server.run)
         thread.start()
         deadline = time.monotonic() + 30

@@ -23,8 +23,8 @@ from mosaic_worker.sources.access.budget import Budget
 
 from support.api.clients import Client
 from support.api.installations import Installation, serving, until
+from support.ports import free_port
 from support.servers.range_server import serving_by
-from support.servers.running import free_port
 
 ONE, TWO = uuid.uuid4(), uuid.uuid4()
 

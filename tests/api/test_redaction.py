@@ -16,7 +16,7 @@ from mosaic_api.settings import Settings
 
 from support.api.installations import Installation, serving
 from support.databases import database  # noqa: F401 (a fixture)
-from support.servers.running import free_port
+from support.ports import free_port
 
 CANARY = "canary"
 FILES = [

@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from support.api.executors import children, is_running, spec_of, until
-from support.api.serving import command, free_port, own_place, served, servers_below, text_of, write_request
+from support.api.serving import command, own_place, served, servers_below, text_of, write_request
 from support.databases import run_on
+from support.ports import free_port
 from support.scenes.rasters import noise, write_raster
 from support.servers.range_server import serving
 

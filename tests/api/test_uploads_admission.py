@@ -13,7 +13,7 @@ from mosaic_api.settings import Settings
 from support.api.central_pair import keep
 from support.api.dataset_files import geotiff
 from support.api.installations import Installation, serving, until
-from support.servers.running import free_port
+from support.ports import free_port
 
 MIB = 2**20
 HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nII*\0'

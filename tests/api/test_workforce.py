@@ -23,7 +23,7 @@ from sqlalchemy import delete, func, select, update
 
 from support.api.executors import Rows, executor, spec_of, until
 from support.api.installations import waits_for_lock
-from support.servers.running import free_port
+from support.ports import free_port
 
 
 def recorded(database: Database) -> str | None:

@@ -20,8 +20,9 @@ from mosaic_worker.synthetic import write_scenes
 
 from bench.measure import POLL_SECONDS, Processes, Run, Runs
 from bench.report import Measured
-from bench.tiles import Tally, free_port
+from bench.tiles import Tally
 from bench.work import MOSAIC, OURS, Goal, Measure, Work
+from support.ports import free_port
 
 USERS = 20
 SIDE = 512

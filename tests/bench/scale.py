@@ -24,8 +24,9 @@ from mosaic_crds.status import MOST_RANGES
 from mosaic_crds.worker_pod import Step
 from mosaic_operator.kube import PAGE
 
-from support.cluster.control_plane import CACHE, ControlPlane, free_port
+from support.cluster.control_plane import CACHE, ControlPlane
 from support.cluster.played_nodes import PlayedNodes, plain_session
+from support.ports import free_port
 
 NAMESPACE = "scale"
 REQUESTS = f"/apis/{GROUP}/{VERSION}/namespaces/{NAMESPACE}/{PLURAL}"

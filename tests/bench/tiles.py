@@ -11,7 +11,6 @@ import asyncio
 import math
 import os
 import random
-import socket
 import statistics
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_worker.local.run import run
 from mosaic_worker.sources.access.gate import own_machine
 
+from support.ports import free_port
 from support.scenes.pipeline import files, request_of
 from support.scenes.rasters import write_raster
 
@@ -93,13 +93,6 @@ def publish(folder: Path) -> tuple[Path, dict[str, object], str]:
     spec = {"source": files({"bands": paths}), "product": {"index": "NDSI"}}
     result = run(request_of(spec, "bench"), own_machine(folder), str(folder / "store"))
     return folder / "store", result.item, Path(result.folder).name
-
-
-def free_port() -> int:
-    """A free port."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

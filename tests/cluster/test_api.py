@@ -20,8 +20,8 @@ from support.cluster.cluster import Cluster, Document, until
 from support.cluster.postgres import Postgres
 from support.cluster.printed import notes
 from support.cluster.rest import Api
+from support.ports import free_port
 from support.servers.earth_daily import COLLECTION, EarthDaily, earth_daily, items_in
-from support.servers.running import free_port
 
 INSERT = """
 INSERT INTO overlays (created, creator, data_name, ul_lat, ul_lng, lr_lat, lr_lng, resolution, is_earth_daily)

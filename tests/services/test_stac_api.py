@@ -14,6 +14,7 @@ from mosaic_worker.sources.kinds import stac
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
 
+from support.ports import free_port
 from support.scenes.pipeline import make, request_of
 from support.scenes.served_items import COLLECTION, around, served_item
 from support.servers import running
@@ -162,7 +163,7 @@ def test_sends_no_request_to_a_catalogue_that_is_not_admitted(api):
 def test_an_unreachable_catalogue_is_a_temporary_fault(api, monkeypatch):
     _, files, items = api
     monkeypatch.setattr(sessions, "RetryPolicy", partial(sessions.RetryPolicy, first_seconds=0.001))
-    address = f"127.0.0.1:{running.free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     with pytest.raises(PassingError, match=f"{address}/ could not be fetched"):
         found(spec(f"http://{address}", items), hosts(f"http://{address}", files))
 

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -17,6 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from kubernetes.client import Configuration
 from mosaic_crds.names import API_VERSION, GROUP, KIND, PLURAL
+
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 CRD = yaml.safe_load((ROOT / "crds/mosaicrequest.yaml").read_text())
@@ -46,19 +47,13 @@ def until(found: Callable[[], Any], what: str, seconds: float = 30) -> Any:
         time.sleep(0.05)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class KubeServer:
     """An API server that can be killed and restarted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._etcd, self._peer, self._port = _free_port(), _free_port(), _free_port()
+        self._etcd, self._peer, self._port = free_port(), free_port(), free_port()
         self._token = uuid.uuid4().hex
         (folder / "tokens.csv").write_text(f"{self._token},admin,admin,system:masters\n")
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

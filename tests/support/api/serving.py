@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import yaml
 from mosaic_crds.names import API_VERSION
 
 from support.api.executors import children, is_running, spec_of, until
+from support.ports import free_port
 from support.scenes.rasters import noise, write_raster
 
 MOSAIC = Path(sys.executable).parent / "mosaic"
@@ -39,12 +39,6 @@ def write_request(path: Path, spec: dict) -> Path:
 
 
 Served = tuple["subprocess.Popen[str]", httpx.Client]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def command(place: Path, *more: object) -> list[str]:

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import secrets
-import socket
 import subprocess
 import time
 import urllib.request
@@ -15,17 +14,12 @@ from typing import Any, Self
 
 import yaml
 
+from support.ports import free_port
+
 CACHE = Path(os.environ.get("MOSAIC_CLUSTER_CACHE", Path.home() / ".cache/mosaic-operator/cluster"))
 BATCH = 100
 """Objects of a transaction of etcd, which allows 128."""
 START_SECONDS = 60
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class ControlPlane:

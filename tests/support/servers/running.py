@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.ports import LOOPBACK, free_port
+
 CACHE = Path(os.environ.get("MOSAIC_SERVICES_CACHE") or "~/.cache/mosaic-operator/services").expanduser()
 """Folder of servers/install."""
-LOOPBACK = "127.0.0.1"
 REGION = "ca-west-1"
 ACCOUNT = "mosaictests"
 START_SECONDS = 60
@@ -118,13 +119,6 @@ def openid_provider(folder: Path, redirects: Sequence[str], after_logout: Sequen
     program = Path(__file__).parents[2] / "services/servers/openid/provider.mjs"
     with _running([CACHE / "openid/node", program, library, f"http://{address}", configuration], {}, folder, address):
         yield OpenId(f"http://{address}", client_id, secret, configuration)
-
-
-def free_port(host: str = LOOPBACK) -> int:
-    with socket.socket() as listening:
-        listening.bind((host, 0))
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @contextmanager
