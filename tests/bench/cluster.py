@@ -18,13 +18,15 @@ import yaml
 from mosaic_crds.names import GROUP, LABEL_REQUEST, LABEL_STEP, PLURAL, VERSION
 
 from bench import scenes
-from support.cluster.cluster import Release, the_cluster
+from support.cluster.cluster import Release, the_cluster, until
 from support.cluster.scene_server import Gate, serving
 from support.scenes.rasters import noise, write_raster
 
 CROWD = 200
 """Small requests that are applied at once."""
 SMALL_RUNS = 3
+NOT_SHARED = {"limits": {"sharedBytes": 0}}
+"""Values of the chart, so that each request computes its tiles."""
 SIZES = ("rangeSeconds", "inlineSeconds", "maxMemory", "resources")
 """Values of the chart that tests set for themselves, and whose defaults are measured here."""
 CHART = Path(__file__).parents[2] / "charts" / "mosaic-operator" / "values.yaml"
@@ -144,6 +146,12 @@ def single(release: Release, watcher: Watcher, name: str, spec: dict[str, Any], 
     )
 
 
+def change_settings(release: Release, worker: dict[str, Any]) -> None:
+    """Change values of the chart for workers, and wait until only the new operator runs."""
+    release.upgrade({"worker": worker} | NOT_SHARED)
+    until(lambda: len(release.operator_pods()) == 1, "the old operator is gone")
+
+
 def on_one_machine(spec: dict[str, Any]) -> float:
     """Seconds of `mosaic run` for the same request."""
     with tempfile.TemporaryDirectory() as folder:
@@ -172,7 +180,7 @@ def main() -> None:
         cluster.kubectl("apply", "--server-side", "--filename", "crds/mosaicrequest.yaml")
         defaults = yaml.safe_load(CHART.read_text())["worker"]
         sizes = {name: defaults[name] for name in SIZES}
-        release.install({"worker": sizes})
+        release.install({"worker": sizes} | NOT_SHARED)
         watcher = Watcher(release.namespace)
         bands = {band: {"href": f"http://{address}/pair/{band}.jp2", "nodata": 0} for band in ("green", "swir16")}
         large = {"source": {"files": {"scenes": [{"bands": bands}]}}, "product": {"index": "NDSI"}}
@@ -189,9 +197,9 @@ def main() -> None:
         large |= {"execution": {"parallelism": 2}}
         alone = on_one_machine(large)
         single(release, watcher, "ndsi-pair", large, alone)
-        release.upgrade({"worker": sizes | {"inlineSeconds": 0}})
+        change_settings(release, sizes | {"inlineSeconds": 0})
         single(release, watcher, "ndsi-pair-in-several-pods", large, alone)
-        release.upgrade({"worker": sizes})
+        change_settings(release, sizes)
         before, started = cost(release), time.time()
         names = [f"crowd-{number}" for number in range(CROWD)]
         release.submit_all(names, small)
