@@ -126,6 +126,7 @@ def _publish(plan: Plan, store: Store, gate: Gate, signer: Signer) -> bytes:
     from mosaic_worker.finalize.parts import LostTilesError
     from mosaic_worker.finalize.publishing import finalize_step
 
+    share_freed_memory()
     while True:
         _compute(plan, range(len(plan.ranges)), store, gate, signer)
         try:
