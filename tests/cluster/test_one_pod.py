@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -60,6 +61,13 @@ def active_pods(release: Release, name: str) -> list[str]:
     """The pods of a request that have not ended."""
     active = {"Pending", "Running"}
     return [pod["metadata"]["name"] for pod in release.pods(name) if pod["status"]["phase"] in active]
+
+
+def wait_until_gone(release: Release, name: str, work: str, go_on: Callable[[], None]) -> None:
+    """Wait until the pods of a request have ended. A stopped process must go on to end."""
+    if work == "computes":
+        go_on()
+    until(lambda: not active_pods(release, name), "its pod has gone")
 
 
 def test_one_pod_publishes_a_small_mosaic(small: Release, scenes, assert_whole):
@@ -121,9 +129,7 @@ def test_suspends_and_resumes(small: Release, holding, assert_whole, work):
     spec, _, go_on = holding(name, work)
     small.execute(name, suspend=True)
     small.wait_for(name, "Suspended")
-    if work == "computes":
-        go_on()
-    until(lambda: not active_pods(small, name), "its pod has gone")
+    wait_until_gone(small, name, work, go_on)
     if work == "plans":
         go_on()
     small.execute(name, suspend=False)
@@ -135,9 +141,7 @@ def test_cancels(small: Release, holding, work):
     _, _, go_on = holding(name, work)
     small.execute(name, cancel=True)
     small.wait_for(name, "Cancelled")
-    if work == "computes":
-        go_on()
-    until(lambda: not active_pods(small, name), "its pod has gone")
+    wait_until_gone(small, name, work, go_on)
 
 
 def test_ends_at_its_deadline(small: Release, holding, work):
@@ -145,9 +149,7 @@ def test_ends_at_its_deadline(small: Release, holding, work):
     _, _, go_on = holding(name, work, deadline="10s")
     status = small.wait_for(name, "Failed")
     assert "Not finished within 10s" in status["message"]
-    if work == "computes":
-        go_on()
-    until(lambda: not active_pods(small, name), "its pod has gone")
+    wait_until_gone(small, name, work, go_on)
 
 
 def test_finishes_while_the_operator_is_away(install, scenes, assert_whole):
