@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,14 @@ def gallery(
 
 
 @pytest.fixture
-def opens(chromium: Browser) -> Iterator[Opens]:
+def servers() -> Iterator[ExitStack]:
+    """For servers that a test starts. They end after the pages are closed, which would report that they are gone."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def opens(chromium: Browser, servers: ExitStack) -> Iterator[Opens]:
     """A function that opens pages. The test fails if one had an error or violated the Content-Security-Policy."""
     faults: list[str] = []
 

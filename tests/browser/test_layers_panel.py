@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
@@ -139,7 +140,9 @@ def test_downloads_files_with_their_names(gallery: Site, opens: Opens):
         assert started.value.failure() is None
 
 
-def test_requests_the_basemap_from_a_tile_server_with_the_referer(database_url: str, opens: Opens, tmp_path: Path):
+def test_requests_the_basemap_from_a_tile_server_with_the_referer(
+    database_url: str, opens: Opens, servers: ExitStack, tmp_path: Path
+):
     seen: list[str | None] = []
 
     class Tiles(BaseHTTPRequestHandler):
@@ -153,15 +156,15 @@ def test_requests_the_basemap_from_a_tile_server_with_the_referer(database_url: 
         def log_message(self, *_: object) -> None:
             """Log nothing."""
 
-    with serving_by(Tiles) as tiles:
-        environment = {
-            "MOSAIC_TILE_SERVER": f"http://{tiles}/{{z}}/{{x}}/{{y}}.png",
-            "MOSAIC_TILE_ATTRIBUTION": "Tiles by the makers",
-        }
-        with serve(database_url, tmp_path / "data", environment) as site:
-            page = opens(site)
-            tile = page.locator(f"img.leaflet-tile-loaded[src^='http://{tiles}/']").first
-            expect(tile).to_be_visible()
-            expect(page.locator(".leaflet-control-attribution")).to_contain_text("Tiles by the makers")
-            assert tile.evaluate("image => image.naturalWidth") == 256
-            assert set(seen) == {f"{site.url}/"}
+    tiles = servers.enter_context(serving_by(Tiles))
+    environment = {
+        "MOSAIC_TILE_SERVER": f"http://{tiles}/{{z}}/{{x}}/{{y}}.png",
+        "MOSAIC_TILE_ATTRIBUTION": "Tiles by the makers",
+    }
+    site = servers.enter_context(serve(database_url, tmp_path / "data", environment))
+    page = opens(site)
+    tile = page.locator(f"img.leaflet-tile-loaded[src^='http://{tiles}/']").first
+    expect(tile).to_be_visible()
+    expect(page.locator(".leaflet-control-attribution")).to_contain_text("Tiles by the makers")
+    assert tile.evaluate("image => image.naturalWidth") == 256
+    assert set(seen) == {f"{site.url}/"}

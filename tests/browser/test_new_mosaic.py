@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -229,57 +230,57 @@ def test_creates_a_mosaic_of_urls(site: Site, catalogue: Catalogue, opens: Opens
 
 
 def test_creates_a_mosaic_of_earthdaily(
-    database_url: str, opens: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, opens: Opens, servers: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     list(write_scenes(tmp_path / "eds", count=1, side=512))
     with earth_daily(tmp_path / "eds", items_in(tmp_path / "eds")) as account:
         for name, value in account.environment.items():
             monkeypatch.setenv(name, value)
-        with serve(database_url, tmp_path / "data") as site:  # its executor keeps the environment
-            page = opens(site)
-            with monkeypatch.context() as without_account:
-                for name in account.environment:
-                    without_account.delenv(name)
-                type_area(page, account.items[0]["bbox"])
-                page.get_by_label("Source", exact=True).select_option("EarthDaily mosaics")
-                page.get_by_label("From (UTC)").fill("2024-06-01")
-                page.get_by_label("To (UTC)").fill("2024-09-30")
-                missing = "et EDS_CLIENT_ID and EDS_SECRET of an EarthDaily account"
-                expect(page.locator("#found")).to_contain_text(missing)
-            page.get_by_label("From (UTC)").fill("2024-06-02")
-            expect(page.locator("#found")).to_contain_text("1 scene, ")
-            page.get_by_label("Resolution").fill("20")
-            page.get_by_label("Name (optional)").fill("daily")
-            page.get_by_role("button", name="Create mosaic").click()
-            expect(page.get_by_role("row", name=re.compile("^daily"))).to_contain_text("Succeeded", timeout=SLOW)
-            expect(page.locator("#legends")).to_contain_text("daily · NDVI")
+        site = servers.enter_context(serve(database_url, tmp_path / "data"))  # its executor keeps the environment
+        page = opens(site)
+        with monkeypatch.context() as without_account:
+            for name in account.environment:
+                without_account.delenv(name)
+            type_area(page, account.items[0]["bbox"])
+            page.get_by_label("Source", exact=True).select_option("EarthDaily mosaics")
+            page.get_by_label("From (UTC)").fill("2024-06-01")
+            page.get_by_label("To (UTC)").fill("2024-09-30")
+            missing = "et EDS_CLIENT_ID and EDS_SECRET of an EarthDaily account"
+            expect(page.locator("#found")).to_contain_text(missing)
+        page.get_by_label("From (UTC)").fill("2024-06-02")
+        expect(page.locator("#found")).to_contain_text("1 scene, ")
+        page.get_by_label("Resolution").fill("20")
+        page.get_by_label("Name (optional)").fill("daily")
+        page.get_by_role("button", name="Create mosaic").click()
+        expect(page.get_by_role("row", name=re.compile("^daily"))).to_contain_text("Succeeded", timeout=SLOW)
+        expect(page.locator("#legends")).to_contain_text("daily · NDVI")
 
 
-def test_selects_local_scenes_in_a_list(database_url: str, opens: Opens, tmp_path: Path):
+def test_selects_local_scenes_in_a_list(database_url: str, opens: Opens, servers: ExitStack, tmp_path: Path):
     items = list(write_scenes(tmp_path / "scenes", count=3, side=512))
     (tmp_path / "scenes" / "deep.json").write_text("[" * 200_000)
-    with serve(database_url, tmp_path / "data", scenes=[tmp_path / "scenes"]) as site:
-        page = opens(site)
-        page.get_by_label("Source", exact=True).select_option("Local files or URLs")
-        listed = page.get_by_role("list", name="Local scenes")
-        expect(listed.get_by_role("listitem")).to_have_count(3)
-        expect(page.locator("#local-scenes-summary")).to_have_text(
-            re.compile("^3 of 3 scenes, 0 selected. 1 file cannot be read: deep.json .*64 levels")
-        )
-        for name in ("S2_SYNTHETIC_1", "S2_SYNTHETIC_3"):
-            listed.get_by_role("checkbox", name=name).check()
-        listed.get_by_role("checkbox", name="S2_SYNTHETIC_3").uncheck()
-        page.get_by_label("Local scenes", exact=True).first.fill("2024-07-06")
-        expect(listed.get_by_role("listitem")).to_have_count(1)
-        listed.get_by_role("checkbox", name="S2_SYNTHETIC_2").focus()
-        page.keyboard.press("Space")
-        expect(listed.get_by_role("checkbox", name="S2_SYNTHETIC_2")).to_be_focused()
-        expect(page.get_by_role("group", name=re.compile("^Scene [0-9]"))).to_have_count(2)
-        expect(page.locator("#estimate")).to_contain_text("2 scenes")
-        page.get_by_label("Name (optional)").fill("mine")
-        page.get_by_role("button", name="Create mosaic").click()
-        expect(page.get_by_role("row", name=re.compile("^mine"))).to_contain_text("Succeeded", timeout=SLOW)
-        (requested,) = site.call("GET", "requests")["requests"]
+    site = servers.enter_context(serve(database_url, tmp_path / "data", scenes=[tmp_path / "scenes"]))
+    page = opens(site)
+    page.get_by_label("Source", exact=True).select_option("Local files or URLs")
+    listed = page.get_by_role("list", name="Local scenes")
+    expect(listed.get_by_role("listitem")).to_have_count(3)
+    expect(page.locator("#local-scenes-summary")).to_have_text(
+        re.compile("^3 of 3 scenes, 0 selected. 1 file cannot be read: deep.json .*64 levels")
+    )
+    for name in ("S2_SYNTHETIC_1", "S2_SYNTHETIC_3"):
+        listed.get_by_role("checkbox", name=name).check()
+    listed.get_by_role("checkbox", name="S2_SYNTHETIC_3").uncheck()
+    page.get_by_label("Local scenes", exact=True).first.fill("2024-07-06")
+    expect(listed.get_by_role("listitem")).to_have_count(1)
+    listed.get_by_role("checkbox", name="S2_SYNTHETIC_2").focus()
+    page.keyboard.press("Space")
+    expect(listed.get_by_role("checkbox", name="S2_SYNTHETIC_2")).to_be_focused()
+    expect(page.get_by_role("group", name=re.compile("^Scene [0-9]"))).to_have_count(2)
+    expect(page.locator("#estimate")).to_contain_text("2 scenes")
+    page.get_by_label("Name (optional)").fill("mine")
+    page.get_by_role("button", name="Create mosaic").click()
+    expect(page.get_by_role("row", name=re.compile("^mine"))).to_contain_text("Succeeded", timeout=SLOW)
+    (requested,) = site.call("GET", "requests")["requests"]
     assert requested["spec"]["source"] == {"files": {"scenes": [{"item": str(item)} for item in items[:2]]}}
 
 
