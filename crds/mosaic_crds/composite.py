@@ -88,6 +88,11 @@ class Composite(Model):
     mask: Annotated[list[MaskClass], Field(max_length=5), DISTINCT] = Field([])
     """Classes to mask, by the masks of the scenes. Masks of EarthDaily have no snow and water; those of Landsat have
     cirrus since Landsat 8."""
+    above: Percent = 40.0
+    """Cloud is where the probability of cloud in percent is above this value, for masks with values probability."""
+    open: Annotated[int, Field(ge=0, le=30)] = 0
+    """Open the mask by a disc with this radius in pixels of the grid: what the disc does not fit into, such as single
+    bright roofs, is not masked. Before dilate."""
     dilate: Annotated[int, Field(ge=0, le=100)] = 0
     """Buffer the mask by this many pixels of the grid."""
     count: bool = False

@@ -63,7 +63,7 @@ class BandFile(_FileOrHref):
     """A no-data value, in addition to those of the file."""
 
 
-MaskValues = Literal["scl", "qaPixel", "fmask", "earthDaily", "nonzero", "zero"]
+MaskValues = Literal["scl", "qaPixel", "fmask", "earthDaily", "probability", "nonzero", "zero"]
 
 
 class MaskFile(_FileOrHref):
@@ -71,9 +71,10 @@ class MaskFile(_FileOrHref):
 
     values: MaskValues = "scl"
     """The encoding of the mask. scl: Sentinel-2 scene classification; qaPixel: QA_PIXEL of Landsat Collection 2; fmask:
-    Fmask of HLS; earthDaily: cloud mask of EarthDaily (1 clear, 2 cloud, 3 shadow, 4 thin cloud). For these,
-    composite.mask names the classes to mask. nonzero masks pixels that are not zero, zero masks pixels that are
-    zero."""
+    Fmask of HLS; earthDaily: cloud mask of EarthDaily (1 clear, 2 cloud, 3 shadow, 4 thin cloud); probability:
+    probability of cloud, integers in percent or floating-point numbers from 0 to 1, which is cloud above
+    composite.above. For these, composite.mask names the classes to mask. nonzero masks pixels that are not zero, zero
+    masks pixels that are zero."""
 
 
 AssetMap = Annotated[
@@ -100,9 +101,15 @@ class FilesScene(Model):
             field="mask",
         ),
         Rule(
-            server="has(self.item) || !has(self.assets)",
-            holds=lambda scene: scene.item is not None or scene.assets is None,
-            message="it can only be set with item, which has assets",
+            server="!has(self.bands) || !has(self.assets)",
+            holds=lambda scene: scene.bands is None or scene.assets is None,
+            message="it can only be set with item or safe, which have assets",
+            field="assets",
+        ),
+        Rule(
+            server="!has(self.safe) || !has(self.assets) || self.assets.size() == ('mask' in self.assets ? 1 : 0)",
+            holds=lambda scene: scene.safe is None or set(scene.assets or {}) <= {"mask"},
+            message="with safe, it can only name the mask, such as {mask: MSK_CLDPRB}",
             field="assets",
         ),
     )
@@ -118,8 +125,8 @@ class FilesScene(Model):
     """The mask: its reference alone, as a string, or an object with href, band, values. Default with item: the asset
     that assets names for mask, otherwise SCL, QA_PIXEL, Fmask or cloud_mask."""
     assets: AssetMap | None = None
-    """Keys of the item's assets by band, if they are not found by STAC common name; mask names the asset of the
-    mask."""
+    """Keys of the item's assets by band, if they are not found by STAC common name; mask names the asset of the mask.
+    With safe, only mask: SCL (default) or MSK_CLDPRB, the probability of cloud."""
     datetime: Moment | None = None
     """The acquisition time: as in RFC 3339, UTC without a time zone, or a date."""
     cloud_cover: Percent | None = None

@@ -293,9 +293,11 @@ SOURCE = [
     ),
     *(
         valid(f"a mask of {values}", {f"{SCENE}.mask": {"href": "m.tif", "values": values}})
-        for values in ("scl", "qaPixel", "fmask", "earthDaily", "zero")
+        for values in ("scl", "qaPixel", "fmask", "earthDaily", "probability", "zero")
     ),
     valid("a SAFE folder", {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE"}]}),
+    valid("a SAFE folder with its mask", {SCENE.removesuffix(".0"): [{"safe": "s", "assets": {"mask": "MSK_CLDPRB"}}]}),
+    valid("a SAFE folder without a mask", {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE", "assets": {}}]}),
     valid("500 scenes", {SCENE.removesuffix(".0"): [{"item": "item.json"}] * 500}),
     valid("32 bands", {f"{SCENE}.bands": {f"b{number}": "b.tif" for number in range(32)}}),
     valid("a catalogue", {"spec.area": BOX, "spec.source": STAC}),
@@ -413,7 +415,7 @@ SOURCE = [
         "another kind of mask",
         {f"{SCENE}.mask": {"href": "a", "values": "nonzeros"}},
         f'{SCENE_PATH}.mask.values is "nonzeros" (did you mean nonzero?); '
-        "use scl, qaPixel, fmask, earthDaily, nonzero or zero",
+        "use scl, qaPixel, fmask, earthDaily, probability, nonzero or zero",
         server=False,
     ),
     invalid(
@@ -422,9 +424,15 @@ SOURCE = [
         f'{SCENE_PATH}.mask is "m.tif"; it can only be set with bands or item: a SAFE product has its own mask',
     ),
     invalid(
-        "assets of a SAFE product",
-        {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE", "assets": {"nir": "nir08"}}]},
-        f'{SCENE_PATH}.assets is {{"nir": "nir08"}}; it can only be set with item, which has assets',
+        "bands of a SAFE product",
+        {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE", "assets": {"nir": "B8A", "mask": "SCL"}}]},
+        f'{SCENE_PATH}.assets is {{"nir": "B8A", "mask": "SCL"}}; '
+        "with safe, it can only name the mask, such as {mask: MSK_CLDPRB}",
+    ),
+    invalid(
+        "assets of files",
+        {SCENE.removesuffix(".0"): [{"bands": {"nir": "nir.tif"}, "assets": {"mask": "SCL"}}]},
+        f'{SCENE_PATH}.assets is {{"mask": "SCL"}}; it can only be set with item or safe, which have assets',
     ),
     invalid(
         "a mask of a SAFE product, with details",
@@ -567,6 +575,8 @@ COMPOSITE = [
                 "method": "latest",
                 "of": "bands",
                 "mask": ["cloud", "shadow", "cirrus", "snow", "water"],
+                "above": 99.5,
+                "open": 30,
                 "dilate": 100,
                 "count": True,
                 "chosen": True,
@@ -608,6 +618,12 @@ COMPOSITE = [
         "a class twice",
         {"spec.composite": {"mask": ["cloud", "cloud"]}},
         'spec.composite.mask is ["cloud", "cloud"]; it must not contain duplicates',
+    ),
+    invalid("31 pixels", {"spec.composite": {"open": 31}}, "spec.composite.open is 31; it must be at most 30"),
+    invalid(
+        "a probability as a fraction of 1000",
+        {"spec.composite": {"above": 400}},
+        "spec.composite.above is 400; it must be at most 100",
     ),
     invalid("101 pixels", {"spec.composite": {"dilate": 101}}, "spec.composite.dilate is 101; it must be at most 100"),
     invalid(

@@ -24,7 +24,7 @@ from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.sources.scenes import Band, Mask
 from rasterio.enums import Resampling
 
-from support.scenes.pipeline import files, make, request_of
+from support.scenes.pipeline import files, make, masking, request_of
 from support.scenes.rasters import noise, write_raster
 from support.servers.range_server import RequestLog, serving
 
@@ -204,7 +204,7 @@ def test_reads_masks_at_full_resolution(tmp_path):
     with Headers(own_machine(tmp_path)) as headers:
         _, header = headers.read(str(path), 1, "x")
     mask = Mask(str(path), 1, "scl", header)
-    found = read_mask(OpenSources(own_machine(tmp_path)), mask, coarser(80), ("cloud",), "x")
+    found = read_mask(OpenSources(own_machine(tmp_path)), mask, coarser(80), masking(["cloud"]), "x")
     assert np.argwhere(found == FLAGGED).tolist() == [[203 // 8, 101 // 8]]
 
 

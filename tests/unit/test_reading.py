@@ -19,6 +19,7 @@ from mosaic_worker.sources.scenes import Band, Mask
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
 
+from support.scenes.pipeline import masking
 from support.scenes.rasters import noise, write_raster
 
 NATIVE = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 64, 48)
@@ -34,10 +35,11 @@ def read(path: Path, grid: Grid, kernel=None, **stated: float | None):
     return read_band(OpenSources(own_machine(path.parent)), band_of(path, **stated), grid, kernel, "x")
 
 
-def mask_on(path: Path, grid: Grid, classes=(), values="scl"):
+def mask_on(path: Path, grid: Grid, classes=(), values="scl", **fields: float):
     with Headers(own_machine(path.parent)) as headers:
         _, header = headers.read(str(path), 1, "x")
-    return read_mask(OpenSources(own_machine(path.parent)), Mask(str(path), 1, values, header), grid, classes, "x")
+    mask, sources = Mask(str(path), 1, values, header), OpenSources(own_machine(path.parent))
+    return read_mask(sources, mask, grid, masking(classes, **fields), "x")
 
 
 @pytest.mark.parametrize("driver", ["GTiff", "JP2OpenJPEG"])

@@ -225,6 +225,43 @@ def test_level_1c_has_no_scene_classification_to_mask_by(item, tmp_path):
         scene_of(write_safe(item, tmp_path / "S2.SAFE", "L1C"), mask=["cloud"])
 
 
+@pytest.mark.parametrize("target", ["S2.SAFE", "S2.SAFE.zip"])
+def test_the_probability_of_cloud_can_be_the_mask_of_a_product(item, tmp_path, target):
+    probability = np.random.default_rng(1).integers(0, 101, (128, 128)).astype(np.uint8)
+    with rasterio.open(item.with_name("SCL.jp2")) as scl:
+        place = {"left": scl.transform.c, "top": scl.transform.f, "crs": scl.crs.to_string(), "driver": "JP2OpenJPEG"}
+    folder = write_safe(item, tmp_path / "made" / "S2.SAFE")
+    (granule,) = (folder / "GRANULE").iterdir()
+    for metres in (20, 60):  # the finest is used
+        image = granule / "QI_DATA" / f"MSK_CLDPRB_{metres}m.jp2"
+        write_raster(image, probability[:: metres // 20, :: metres // 20], resolution=metres, **place)
+    if target.endswith(".zip"):
+        shutil.make_archive(str(tmp_path / "S2.SAFE"), "zip", folder.parent)
+    else:
+        shutil.move(folder, tmp_path / target)
+    spec = spec_of(tmp_path / target) | {"composite": {"mask": ["cloud"], "above": 65}}
+    spec["source"] = files({"safe": str(tmp_path / target), "assets": {"mask": "MSK_CLDPRB"}})
+    made = make(tmp_path, spec)
+    clear = make(tmp_path, spec_of(tmp_path / target), "clear").values()
+    assert np.array_equal(made.values(), np.where(probability > 65, np.nan, clear), equal_nan=True)
+    (note,) = made.item["properties"]["mosaic:warnings"]
+    assert note == "the masks of 1 scene are probabilities: cloud is where they are above 65 %"
+    spec["composite"]["mask"] = ["cloud", "shadow"]
+    with pytest.raises(RequestError, match="mask has shadow, but a mask of kind probability has no such class"):
+        make(tmp_path, spec)
+
+
+def test_refuses_a_mask_that_a_product_does_not_have(item, tmp_path):
+    product = write_safe(item, tmp_path / "S2.SAFE")
+    for name, problem in (
+        ("MSK_CLDPRB", r"scenes\[0\]\.safe: .*but S2_SYNTHETIC_1 has no MSK_CLDPRB, the probability of cloud, like"),
+        ("CLD", r"scenes\[0\]\.assets\.mask is CLD, but a SAFE product has the masks SCL and MSK_CLDPRB"),
+    ):
+        spec = spec_of(product, ["cloud"]) | {"source": files({"safe": str(product), "assets": {"mask": name}})}
+        with pytest.raises(RequestError, match=problem):
+            make(tmp_path, spec)
+
+
 def test_reads_products_only_on_the_users_machine(item, tmp_path):
     product = write_safe(item, tmp_path / "S2.zip")
     with pytest.raises(RequestError, match="is a local file, which only `mosaic run` reads"):

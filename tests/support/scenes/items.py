@@ -13,7 +13,7 @@ from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.sources.scenes import Found
 from numpy.typing import NDArray
 
-from support.scenes.pipeline import files, request_of
+from support.scenes.pipeline import files, masking, request_of
 
 
 def write_item(
@@ -60,4 +60,4 @@ def codes_of(found: Found, classes: Sequence[str], folder: Path) -> NDArray[np.u
     """Values of the mask on its own grid."""
     mask = found.scenes[0].mask
     assert mask is not None
-    return read_mask(OpenSources(own_machine(folder)), mask, mask.header.grid, classes, "mask")
+    return read_mask(OpenSources(own_machine(folder)), mask, mask.header.grid, masking(classes), "mask")

@@ -1,12 +1,14 @@
 """Build and run requests in tests."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
+from mosaic_crds.composite import Composite, MaskClass
 from mosaic_crds.names import API_VERSION
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.validation import load_request
@@ -63,6 +65,11 @@ def make(folder: Path, spec: dict[str, Any], name: str = "test", workers: int = 
     """Run a request on this machine."""
     result = run(request_of(spec, name), own_machine(folder), str(folder / store), workers=workers)
     return Made(folder / store / result.folder, result.item)
+
+
+def masking(classes: Sequence[MaskClass] = (), **fields: Any) -> Composite:
+    """A composite that masks classes."""
+    return Composite(mask=list(classes), **fields)
 
 
 def files(*scenes: dict[str, Any]) -> dict[str, Any]:

@@ -89,6 +89,8 @@ def test_omitted_fields_have_the_documented_defaults():
         "percentile": None,
         "of": "product",
         "mask": [],
+        "above": 40.0,
+        "open": 0,
         "dilate": 0,
         "count": False,
         "chosen": False,

@@ -311,11 +311,28 @@ def test_the_field_assets_selects_the_mask(tmp_path, key, roles, flagged):
 
 
 def test_a_named_mask_with_unknown_values_causes_a_warning_or_an_error(tmp_path):
-    assets = {"red": numbers_in(tmp_path, "red.tif", 1)} | mask_asset(tmp_path, "classes") | mask_asset(tmp_path, "cld")
+    assets = {"red": numbers_in(tmp_path, "red.tif", 1)} | mask_asset(tmp_path, "classes") | mask_asset(tmp_path, "snw")
     path = write_item(tmp_path, "SCENE", assets)
     (note,) = found_in(path, ["red"], ["cloud"], assets={"mask": "classes"}).notes
     assert note == "classes is read as a mask of kind scl in 1 scene without a stated encoding"
-    with pytest.raises(RequestError, match=r"scenes\[0\]\.assets\.mask: the encoding of asset cld of"):
-        found_in(path, ["red"], ["cloud"], assets={"mask": "cld"})
-    with pytest.raises(RequestError, match=r"assets\.mask: SCENE has no asset SCL; it has classes, cld, red"):
+    with pytest.raises(RequestError, match=r"scenes\[0\]\.assets\.mask: the encoding of asset snw of"):
+        found_in(path, ["red"], ["cloud"], assets={"mask": "snw"})
+    with pytest.raises(RequestError, match=r"assets\.mask: SCENE has no asset SCL; it has classes, red, snw"):
         found_in(path, ["red"], ["cloud"], assets={"mask": "SCL"})
+
+
+@pytest.mark.parametrize("key", ["cloud", "CLD_20m", "MSK_CLDPRB", "s2cloudless"])
+def test_a_probability_of_cloud_is_used_only_if_it_is_named(tmp_path, key):
+    assets = {"red": numbers_in(tmp_path, "red.tif", 1)} | mask_asset(tmp_path, "scl")
+    write_raster(tmp_path / f"{key}.tif", np.array([[0, 40], [41, 100]], np.uint8), nodata=0)
+    assets[key] = {"href": f"./{key}.tif", "roles": ["data", "cloud"]}
+    path = write_item(tmp_path, "SCENE", assets, platform="sentinel-2a")
+    assert found_in(path, ["red"], ["cloud"]).scenes[0].mask.values == "scl"
+    found = found_in(path, ["red"], ["cloud"], assets={"mask": key})
+    assert (found.scenes[0].mask.values, found.notes) == ("probability", ())
+    assert codes_of(found, ["cloud"], tmp_path).tolist() == [[CLEAR, CLEAR], [FLAGGED, FLAGGED]]
+    with pytest.raises(RequestError, match="mask has shadow, but a mask of kind probability has no such class"):
+        found_in(path, ["red"], ["cloud", "shadow"], assets={"mask": key})
+    write_item(tmp_path, "SCENE", assets, platform="landsat-8")
+    with pytest.raises(RequestError, match=rf"assets\.mask: the encoding of asset {key} of"):
+        found_in(path, ["red"], ["cloud"], assets={"mask": key})

@@ -22,7 +22,7 @@ from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe
 from rasterio.crs import CRS
 
-from support.scenes.pipeline import files, request_of
+from support.scenes.pipeline import files, masking, request_of
 from support.scenes.rasters import noise, write_raster
 from support.servers.range_server import serving
 
@@ -164,7 +164,7 @@ def test_a_mask_has_the_same_meaning_in_local_and_remote_files(tmp_path: Path, s
             grid = one.bands["red"].header.grid
             sources = OpenSources(own_machine(tmp_path))
             values = read_band(sources, one.bands["red"], grid, "nearest", "x")
-            found.append((values, read_mask(sources, one.mask, grid, (), "x")))
+            found.append((values, read_mask(sources, one.mask, grid, masking(), "x")))
             notes.append(resolved.notes)
             sources.close()
     for here, there in zip(*found, strict=True):

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.pixels.dilation import dilate
+from mosaic_worker.pixels.morphology import dilate, opened
 from mosaic_worker.plan.model import Plan
-from mosaic_worker.sources.masks import CLEAR, FLAGGED
+from mosaic_worker.sources.masks import FLAGGED, UNKNOWN
 from mosaic_worker.sources.readers.open_sources import OpenSources, WindowToRead
 from mosaic_worker.sources.readers.reading import Floats, band_pieces, mask_pieces, read_band, read_mask
 from mosaic_worker.sources.scenes import Scene
@@ -60,21 +60,21 @@ def read_scene(
 def read_hidden(plan: Plan, scene: Scene, grid: Grid, sources: OpenSources) -> Flags | None:
     """Where the mask hides a scene, (height, width); None without a mask.
 
-    The mask is read with a halo as wide as the dilation, so that chunks match.
+    The mask is read with the halo that opening and dilation need, so that chunks match.
     """
     if scene.mask is None:
         return None
-    halo = plan.composite.dilate
-    codes = read_mask(sources, scene.mask, _around(grid, halo), plan.composite.mask, f"the mask of {scene.id}")
-    flagged = dilate(codes == FLAGGED, halo) if halo else codes == FLAGGED
-    hidden: Flags = flagged | (codes != CLEAR)
+    composite, halo = plan.composite, _mask_halo(plan)
+    codes = read_mask(sources, scene.mask, _around(grid, halo), composite, f"the mask of {scene.id}")
+    flagged = dilate(opened(codes == FLAGGED, composite.open), composite.dilate)
+    hidden: Flags = flagged | (codes == UNKNOWN)
     return hidden[halo : halo + grid.height, halo : halo + grid.width]
 
 
 def mask_windows(plan: Plan, scene: Scene, grid: Grid) -> Iterator[WindowToRead]:
     """The windows that `read_hidden` reads."""
     if scene.mask is not None:
-        for piece in mask_pieces(scene.mask, _around(grid, plan.composite.dilate)):
+        for piece in mask_pieces(scene.mask, _around(grid, _mask_halo(plan))):
             for window in piece.windows:
                 yield scene.mask.href, None, scene.mask.band, window
 
@@ -87,6 +87,11 @@ def band_windows(plan: Plan, scene: Scene, grid: Grid) -> Iterator[WindowToRead]
         for piece in parts:
             for window in piece.windows:
                 yield band.href, overview, band.band, window
+
+
+def _mask_halo(plan: Plan) -> int:
+    """How far pixels of the mask can affect others: erosion and dilation by `open`, then dilation by `dilate`."""
+    return 2 * plan.composite.open + plan.composite.dilate
 
 
 def _around(grid: Grid, halo: int) -> Grid:

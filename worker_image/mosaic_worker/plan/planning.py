@@ -161,7 +161,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
             *found.notes,
             *grid_notes(grid, spec.grid.resolution, area),
             *area_warnings(grid, area, found.outside + len(scenes) - len(touching)),
-            *mask_warnings([item.scene.mask.values for item in touching if item.scene.mask], spec.composite.mask),
+            *mask_warnings([item.scene.mask.values for item in touching if item.scene.mask], spec.composite),
             *plan_notes(product, scenes),
         ),
         on_unreadable=spec.source.on_unreadable,

@@ -1,10 +1,16 @@
-"""Encodings of masks: which numbers are clouds, shadows and other classes."""
+"""Encodings of masks: which numbers are clouds, shadows and other classes.
 
-from collections.abc import Sequence
+A probability of cloud has the type of its numbers: integers are percent, from 0 to 100, and floating-point numbers are
+from 0 to 1. Other numbers, such as 255, are no probabilities, so there the mask has no data.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from mosaic_crds.composite import Composite, MaskClass
+from mosaic_crds.source import MaskValues
 from mosaic_crds.spelling import counted
 from numpy.typing import NDArray
 
@@ -72,24 +78,38 @@ earthDaily: EarthDaily's cloud masks: 1 is clear, 4 thin cloud (docs/decisions, 
 """
 
 
-def undetected_classes(values: str, classes: Sequence[str]) -> list[str]:
+def classes_of(values: MaskValues) -> Collection[str] | None:
+    """The classes that masks of a kind have; None for masks without classes."""
+    if values == "probability":
+        return ("cloud",)
+    return LEGENDS[values].classes if values in LEGENDS else None
+
+
+def undetected_classes(values: MaskValues, classes: Sequence[MaskClass]) -> list[str]:
     """The classes that masks of a kind lack; none for masks without classes."""
-    return [name for name in classes if values in LEGENDS and name not in LEGENDS[values].classes]
+    known = classes_of(values)
+    return [name for name in classes if known is not None and name not in known]
 
 
-def mask_warnings(kinds: Sequence[str], classes: Sequence[str]) -> list[str]:
-    """Warnings on what masks lack.
+def mask_warnings(kinds: Sequence[MaskValues], composite: Composite) -> list[str]:
+    """Warnings on what masks lack or leave to the request.
 
     Args:
         kinds: the mask.values of each scene.
-        classes: the classes to mask.
+        composite: has the classes to mask.
     """
     found = []
-    single = sum(kind not in LEGENDS for kind in kinds)
+    classes = composite.mask
+    single = sum(classes_of(kind) is None for kind in kinds)
     if single and classes:
         found.append(
             f"the masks of {counted(single, 'scene')} have no classes: everything that they flag is masked, "
             f"whether it is {' or '.join(classes)} or not"
+        )
+    if probable := kinds.count("probability"):
+        found.append(
+            f"the masks of {counted(probable, 'scene')} are probabilities: cloud is where they are above "
+            f"{composite.above:g} %"
         )
     for kind, legend in LEGENDS.items():
         if kind in kinds and legend.caveat and (legend.caveat_class is None or legend.caveat_class in classes):
@@ -97,21 +117,27 @@ def mask_warnings(kinds: Sequence[str], classes: Sequence[str]) -> list[str]:
     return found
 
 
-def mask_codes(numbers: NDArray[Any], values: str, classes: Sequence[str]) -> NDArray[np.uint8]:
+def mask_codes(numbers: NDArray[Any], values: MaskValues, composite: Composite) -> NDArray[np.uint8]:
     """Convert a mask to codes: uint8 of the same shape, each CLEAR, FLAGGED or UNKNOWN.
 
     Args:
         numbers: the mask, any shape.
         values: its encoding, as in mask.values of a request.
-        classes: the classes to flag; masks without classes ignore them.
+        composite: has the classes to flag, which masks without classes ignore, and the probability above which cloud is
+            flagged.
     """
     if numbers.dtype == np.uint8 and numbers.size > 256:
-        codes: NDArray[np.uint8] = mask_codes(np.arange(256, dtype=np.uint8), values, classes)[numbers]
+        codes: NDArray[np.uint8] = mask_codes(np.arange(256, dtype=np.uint8), values, composite)[numbers]
         return codes
     codes = np.full(numbers.shape, CLEAR, np.uint8)
-    if values in LEGENDS:
+    if values == "probability":
+        most = 1.0 if numbers.dtype.kind == "f" else 100.0
+        codes[numbers > composite.above * most / 100] = FLAGGED
+        codes[(numbers < 0) | (numbers > most)] = UNKNOWN
+    elif values in LEGENDS:
         legend = LEGENDS[values]
-        codes[legend.holds(numbers, [number for name in classes for number in legend.classes[name]])] = FLAGGED
+        flagged = [number for name in composite.mask for number in legend.classes[name]]
+        codes[legend.holds(numbers, flagged)] = FLAGGED
         codes[legend.holds(numbers, legend.no_data)] = UNKNOWN
         if legend.fill is not None:
             codes[numbers == legend.fill] = UNKNOWN

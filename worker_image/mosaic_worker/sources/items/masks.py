@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from mosaic_crds.source import MaskValues
 
 from mosaic_worker.sources.items.bands import AssetBand, plain
-from mosaic_worker.sources.items.platforms import OTHER, Platform
+from mosaic_worker.sources.items.platforms import OTHER, SENTINEL_2, Platform
 
 _BY_NAME: dict[str, MaskValues] = {"scl": "scl", "qa_pixel": "qaPixel", "fmask": "fmask", "cloud_mask": "earthDaily"}
 """The encoding of masks by their key or name; those with more classes come first."""
-_NO_CLASSES = {
-    "cloud", "cld", "msk_cldprb", "snow", "snw", "msk_snwprb", "cloud_qa", "sr_cloud_qa", "qa_aerosol", "sr_qa_aerosol",
+_PROBABILITIES = {"cloud", "cld", "msk_cldprb", "s2cloudless"}
+"""Probabilities of cloud of Sentinel-2, by their key or name; only a request that names them uses them."""
+_NO_CLASSES = _PROBABILITIES | {
+    "snow", "snw", "msk_snwprb", "cloud_qa", "sr_cloud_qa", "qa_aerosol", "sr_qa_aerosol",
     "qa_radsat", "qa60", "pixel_qa", "bqa",
 }  # fmt: skip
-"""Layers with probabilities or other encodings that are not supported."""
+"""Layers that are not masks with classes: probabilities, and encodings that are not supported."""
 _SEVERAL = {"cloud", "cloud-shadow"}
 """A layer with both roles has classes; a layer of probabilities has only one of them."""
 _SINGLE = {"cloud", "cloud-shadow", "snow-ice", "water-mask"}
@@ -57,6 +59,8 @@ def named_mask(bands: Sequence[AssetBand], platform: Platform) -> MaskBand:
             if label in _BY_NAME:
                 return MaskBand(band, _BY_NAME[label])
     band = bands[0]
+    if platform.name == SENTINEL_2.name and len(bands) == 1 and _PROBABILITIES & set(map(plain, band.labels)):
+        return MaskBand(band, "probability", platform.assumed)
     if len(bands) > 1 or _has_no_classes(band) or platform.name == OTHER.name:
         return MaskBand(band, None)
     if len(band.roles & _SINGLE) == 1:

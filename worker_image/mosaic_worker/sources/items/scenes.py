@@ -69,7 +69,7 @@ def scenes_of_items(
             datetime=item.datetime,
             cloud_cover=item.cloud_cover,
             bands=described,
-            mask=scene_mask(None, composite.mask, f"{item.where}: the mask of {item.id}", headers, item),
+            mask=scene_mask(None, composite, f"{item.where}: the mask of {item.id}", headers, item),
             item=headers.href(item.place),
         )
         first = next(iter(described.values())).header.grid

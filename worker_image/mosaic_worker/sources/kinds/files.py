@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from mosaic_crds.composite import Composite
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import Files, FilesScene, OnUnreadable
 from mosaic_crds.source_kinds import FILES
@@ -16,10 +17,10 @@ from mosaic_worker.sources.access.gate import is_url, redacted
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.items.item import StacItem, read_items
-from mosaic_worker.sources.items.layers import Note, mapped_assets, summarized
+from mosaic_worker.sources.items.layers import MASK, Note, mapped_assets, summarized
 from mosaic_worker.sources.items.scene_masks import scene_mask
 from mosaic_worker.sources.kinds.base import ScenePreview, SceneQuery, SceneSource
-from mosaic_worker.sources.kinds.safe import safe_scene
+from mosaic_worker.sources.kinds.safe import SCL, safe_scene
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.scenes import Found, Scene, Unreadable
 from mosaic_worker.sources.unreadable import read_or_reason
@@ -44,7 +45,7 @@ class FilesSource(SceneSource):
     def scenes(self, query: SceneQuery) -> Found:
         """See `SceneSource`. Layers of classes are used only where the request masks classes."""
         with Headers(self.gate, self.signer()) as headers:
-            entries = _Entries(query.bands, query.composite.mask, headers, self.on_unreadable)
+            entries = _Entries(query.bands, query.composite, headers, self.on_unreadable)
             observed: dict[Hashable, Scene] = {}
             unreadable: list[Unreadable] = []
             listed = 0
@@ -97,14 +98,14 @@ class _Entries:
 
     Attributes:
         bands: the canonical names of the bands.
-        classes: the classes that the request masks.
+        composite: has the classes that the request masks.
         headers: the files of the request.
         on_unreadable: whether an unusable scene is an error.
         notes: notes on the Items.
     """
 
     bands: Sequence[str]
-    classes: Sequence[str]
+    composite: Composite
     headers: Headers
     on_unreadable: OnUnreadable
     notes: list[Note] = field(default_factory=list)
@@ -154,9 +155,9 @@ class _Entries:
             datetime=item.datetime,
             cloud_cover=item.cloud_cover,
             bands={name: item.band(name, self.headers) for name in self.bands},
-            mask=scene_mask(entry.mask, self.classes, f"{where}.mask", self.headers, item),
+            mask=scene_mask(entry.mask, self.composite, f"{where}.mask", self.headers, item),
         )
-        self.notes.extend(item.layers.assumptions(self.bands, bool(self.classes) and entry.mask is None))
+        self.notes.extend(item.layers.assumptions(self.bands, bool(self.composite.mask) and entry.mask is None))
         return found
 
     def _scene(self, entry: FilesScene, name: str, where: str) -> Scene:
@@ -164,7 +165,8 @@ class _Entries:
         gate = self.headers.gate
         if entry.safe is not None:
             product = gate.admit(entry.safe, f"{where}.safe")
-            return safe_scene(product, self.bands, self.classes, f"{where}.safe", self.headers)
+            mask = (entry.assets or {}).get(MASK, SCL)
+            return safe_scene(product, self.bands, self.composite, mask, f"{where}.safe", self.headers)
         listed = {canonical(band): (band, file) for band, file in (entry.bands or {}).items()}
         found = {}
         for band in self.bands:
@@ -179,7 +181,7 @@ class _Entries:
             datetime=entry.datetime,
             cloud_cover=entry.cloud_cover,
             bands=found,
-            mask=scene_mask(entry.mask, self.classes, f"{where}.mask", self.headers),
+            mask=scene_mask(entry.mask, self.composite, f"{where}.mask", self.headers),
         )
 
 

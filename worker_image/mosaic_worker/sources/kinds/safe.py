@@ -10,21 +10,28 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ParseError  # types; defusedxml reads  # nosec B405
 
 from defusedxml.ElementTree import fromstring
+from mosaic_crds.composite import Composite, MaskClass
 from mosaic_crds.errors import RequestError
+from mosaic_crds.source import MaskValues
 from mosaic_crds.times import moment
 
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.access.gate import is_url, redacted
 from mosaic_worker.sources.access.zips import member_reference, members
 from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.items.scene_masks import check_classes
 from mosaic_worker.sources.readers.documents import read_document
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.scenes import Band, Mask, Scene
 
 _METADATA = re.compile(r"(?:MTD_MSIL(?:1C|2A)|S2[A-D]_(?:OPER|USER)_MTD_SAFL(?:1C|2A)_[^/]*)\.xml")
 _IMAGE = re.compile(
-    r"GRANULE/(?P<granule>[^/]+)/IMG_DATA/(?:R\d0m/)?[^/]*_(?P<band>B\d\d|B8A|SCL)(?:_(?P<metres>\d0)m)?\.jp2"
+    r"GRANULE/(?P<granule>[^/]+)/(?:IMG_DATA/(?:R\d0m/)?[^/]*_(?P<band>B\d\d|B8A|SCL)|QI_DATA/(?P<quality>MSK_CLDPRB))"
+    r"(?:_(?P<metres>\d0)m)?\.jp2"
 )
+SCL = "SCL"
+_MASKS: dict[str, MaskValues] = {SCL: "scl", "MSK_CLDPRB": "probability"}
+"""The encoding of the masks of a product, by the names that `assets` of a request accepts."""
 _LEVELS = {"Level-1C_User_Product": "L1C", "Level-2A_User_Product": "L2A"}
 _BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 """By band_id in the metadata (Sentinel-2 Products Specification Document, S2-PDGS-TAS-DI-PSD)."""
@@ -32,13 +39,16 @@ _QUANTIFICATION = {"L1C": "QUANTIFICATION_VALUE", "L2A": "BOA_QUANTIFICATION_VAL
 _OFFSET = {"L1C": "RADIO_ADD_OFFSET", "L2A": "BOA_ADD_OFFSET"}
 
 
-def safe_scene(admitted: str, bands: Sequence[str], classes: Sequence[str], where: str, headers: Headers) -> Scene:
+def safe_scene(
+    admitted: str, bands: Sequence[str], composite: Composite, mask: str, where: str, headers: Headers
+) -> Scene:
     """A Sentinel-2 product as a scene, with each band from the file of the best resolution.
 
     Args:
         admitted: the path of the .SAFE folder or of its zip.
         bands: the canonical names of the bands.
-        classes: the classes that the request masks.
+        composite: has the classes that the request masks.
+        mask: the name of the mask to use.
         where: the field that names the product.
         headers: the files of the request.
 
@@ -51,7 +61,7 @@ def safe_scene(admitted: str, bands: Sequence[str], classes: Sequence[str], wher
         datetime=product.taken,
         cloud_cover=product.cloud_cover,
         bands={name: product.band(name, headers) for name in bands},
-        mask=product.mask(classes, headers) if classes else None,
+        mask=product.mask(mask, composite.mask, headers) if composite.mask else None,
     )
 
 
@@ -119,7 +129,7 @@ class Product:
 
         reflectance = (number + offset) / quantification; the offset exists since processing baseline 04.00.
         """
-        ids = {canonical(found): found for found in self._best if found != "SCL"}
+        ids = {canonical(found): found for found in self._best if found not in _MASKS}
         if name not in ids:
             raise RequestError(f"{self.where}: the product needs {name}, but {self.id} has {', '.join(sorted(ids))}")
         quantification = self.number(_QUANTIFICATION[self.level])
@@ -128,15 +138,22 @@ class Product:
         stated = (1 / quantification, self._offset(ids[name]) / quantification, self._nodata)
         return headers.described_band(self._best[ids[name]], 1, stated, f"{self.where}: {ids[name]} of {self.id}")
 
-    def mask(self, classes: Sequence[str], headers: Headers) -> Mask:
-        """The scene classification."""
-        if "SCL" not in self._best:
+    def mask(self, name: str, classes: Sequence[MaskClass], headers: Headers) -> Mask:
+        """The mask of a name: the scene classification, or the probability of cloud."""
+        if name not in _MASKS:
             raise RequestError(
-                f"{self.where}: spec.composite.mask has {', '.join(classes)}, but {self.id} has no scene "
-                "classification (SCL), like all products of level 1C; use the product of level 2A"
+                f"{self.where.removesuffix('.safe')}.assets.mask is {name}, but a SAFE product has the masks "
+                f"{' and '.join(_MASKS)}; use one of them"
             )
-        _, header = headers.read(self._best["SCL"], 1, f"{self.where}: SCL of {self.id}")
-        return Mask(href=self._best["SCL"], band=1, values="scl", header=header)
+        if name not in self._best:
+            full = "scene classification (SCL)" if name == SCL else f"{name}, the probability of cloud"
+            raise RequestError(
+                f"{self.where}: spec.composite.mask has {', '.join(classes)}, but {self.id} has no {full}, like all "
+                "products of level 1C; use the product of level 2A"
+            )
+        check_classes(_MASKS[name], classes, self.where)
+        _, header = headers.read(self._best[name], 1, f"{self.where}: {name} of {self.id}")
+        return Mask(href=self._best[name], band=1, values=_MASKS[name], header=header)
 
     def text(self, tag: str) -> str | None:
         """The text of the first element with a tag, if any."""
@@ -150,7 +167,7 @@ class Product:
 
     @cached_property
     def _best(self) -> dict[str, str]:
-        """The admitted path of the image of each band id, and of SCL, at its best resolution."""
+        """The admitted path of the image of each band id, and of each mask, at its best resolution."""
         matches = [(_IMAGE.fullmatch(name), path) for name, path in sorted(self.images.items())]
         found = [(match, path) for match, path in matches if match]
         granules = {match["granule"] for match, _ in found}
@@ -160,7 +177,7 @@ class Product:
                 "list the files of each in bands"
             )
         found.sort(key=lambda item: -int(item[0]["metres"] or 0))  # the finest is last and wins
-        return {match["band"]: path for match, path in found}
+        return {match["band"] or match["quality"]: path for match, path in found}
 
     def _offset(self, band: str) -> float:
         """The number to add to the numbers of a band."""
@@ -227,6 +244,11 @@ def read_product(admitted: str, where: str, client: Client) -> Product:
 
 def _in_folder(path: Path) -> dict[str, str]:
     """The relevant files of a .SAFE folder, which may be in a folder of the same name, as after unpacking a zip."""
-    patterns = ("*.xml", "GRANULE/*/IMG_DATA/*.jp2", "GRANULE/*/IMG_DATA/R*m/*.jp2")
+    patterns = (
+        "*.xml",
+        "GRANULE/*/IMG_DATA/*.jp2",
+        "GRANULE/*/IMG_DATA/R*m/*.jp2",
+        "GRANULE/*/QI_DATA/MSK_CLDPRB*.jp2",
+    )
     found = [file for start in ("", "*.SAFE/") for pattern in patterns for file in path.glob(start + pattern)]
     return {file.relative_to(path).as_posix(): str(file) for file in found}

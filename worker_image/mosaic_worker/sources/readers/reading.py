@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from mosaic_crds.composite import Composite
 from numpy.typing import NDArray
 
 from mosaic_worker.geometry.grid import Grid
@@ -73,8 +74,8 @@ def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None
     return _finite(values)
 
 
-def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[str], where: str) -> NDArray[np.uint8]:
-    """A mask on a grid: uint8 (height, width), one of CLEAR, FLAGGED and UNKNOWN.
+def read_mask(sources: OpenSources, mask: Mask, grid: Grid, composite: Composite, where: str) -> NDArray[np.uint8]:
+    """A mask on a grid: uint8 (height, width), one of CLEAR, FLAGGED and UNKNOWN. `composite` says what is flagged.
 
     On a coarser grid a pixel is flagged if any part of it is. UNKNOWN is the nodata of the layer and everything outside
     it. A nodata number 0 of the file is ignored: in most masks it is a class such as "no cloud".
@@ -84,7 +85,7 @@ def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[st
     def read(window: Window) -> NDArray[np.uint8]:
         image = sources.get(mask.href, where, mask.header.identity)
         numbers = read_window(image, mask.band, window, where)
-        codes = mask_codes(numbers, mask.values, classes)
+        codes = mask_codes(numbers, mask.values, composite)
         for nodata in filter(None, numbers_of([image.info.bands[mask.band - 1].nodata], mask.header.dtype)):
             codes[is_nodata(numbers, nodata)] = UNKNOWN
         _hide(codes, UNKNOWN, image, mask.band, window, where)

@@ -13,7 +13,7 @@ const KINDS = { item: "STAC Item", bands: "one file per band", safe: "Sentinel-2
 const DETAILS = /** @type {const} */ ({ band: "Band number", scale: "Scale", offset: "Offset", nodata: "Nodata" });
 const MASKS = {
   scl: "Sentinel-2 scene classification (SCL)", qaPixel: "Landsat QA_PIXEL", fmask: "HLS Fmask", earthDaily: "EarthDaily cloud mask",
-  nonzero: "non-zero = masked", zero: "zero = masked",
+  probability: "probability of cloud", nonzero: "non-zero = masked", zero: "zero = masked",
 };
 
 const changed = () => box.dispatchEvent(new Event("input", { bubbles: true }));
@@ -61,7 +61,7 @@ function sceneFields(scene) {
   const kind = select(KINDS);
   kind.value = /** @type {(keyof typeof KINDS)[]} */ (Object.keys(KINDS)).find((key) => scene[key]) ?? "item";
   const reference = urlField(scene.item ?? scene.safe);
-  const assets = make("textarea", { rows: 2, value: jsonText(scene.assets), placeholder: '{"nir": "B08", "mask": "SCL"}', spellcheck: false });
+  const assets = make("textarea", { rows: 2, value: jsonText(scene.assets), spellcheck: false });
   const mask = asObject(scene.mask);
   const maskUrl = urlField(mask.href);
   const maskType = select(MASKS);
@@ -91,7 +91,8 @@ function sceneFields(scene) {
   const element = make("fieldset", {}, legend, make("div", { class: "row between" }, labelled("Kind", kind), drop), ...Object.values(parts));
   const show = () => {
     parts.reference.hidden = kind.value === "bands";
-    parts.assets.hidden = kind.value !== "item";
+    parts.assets.hidden = kind.value === "bands";
+    assets.placeholder = kind.value === "safe" ? '{"mask": "MSK_CLDPRB"}' : '{"nir": "B08", "mask": "SCL"}';
     parts.bands.hidden = kind.value !== "bands";
     parts.mask.hidden = kind.value === "safe";
   };
@@ -107,7 +108,7 @@ function sceneFields(scene) {
       const type = maskType.value === "scl" ? undefined : maskType.value;
       return filled({
         [kind.value]: ofBands ? Object.fromEntries(rows.map((row) => row.read())) : reference.value,
-        assets: kind.value === "item" ? json(assets.value) : undefined,
+        assets: kind.value === "bands" ? undefined : json(assets.value),
         mask: kind.value !== "safe" && maskUrl.value ? short({ ...Object.fromEntries(details), href: maskUrl.value, ...filled({ values: type }) }) : undefined,
         datetime: (ofBands && acquired.value) || undefined,
         cloudCover: ofBands ? numberIn(cloud) : undefined,

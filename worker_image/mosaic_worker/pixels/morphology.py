@@ -1,4 +1,4 @@
-"""Dilation of masks."""
+"""Opening and dilation of masks by discs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,3 +29,18 @@ def dilate(flagged: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
             grown[: height - dy] |= run[dy:]
         near = far + 1
     return grown
+
+
+def opened(flagged: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """Open a mask by a disc: erosion, then dilation. What remains is where a disc of flagged pixels fits.
+
+    Args:
+        flagged: (height, width); outside, nothing is flagged, so no disc reaches across the border.
+        radius: pixels, from centre to centre.
+    """
+    if radius == 0 or not flagged.any():
+        return flagged.copy()
+    height, width = flagged.shape
+    clear = np.pad(~flagged, radius, constant_values=True)
+    eroded = ~dilate(clear, radius)[radius : radius + height, radius : radius + width]
+    return dilate(eroded, radius)
