@@ -33,7 +33,12 @@ def broken(message: str, field: str | None = None) -> PydanticCustomError:
         message: what to do, such as "use a date" or "it must be a date".
         field: the field of the model that is wrong; the whole model if None.
     """
-    return PydanticCustomError("rule", "{message}", {"message": message, "field": field and to_camel(field)})
+    return PydanticCustomError("rule", "{message}", {"message": message, "field": field and _camel(field)})
+
+
+def _camel(path: str) -> str:
+    """A dotted path of fields, with their names in YAML."""
+    return ".".join(map(to_camel, path.split(".")))
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Rule:
             server cannot check it.
         holds: the same rule for Python.
         message: what to do if it is broken.
-        field: the field of the model that is wrong if it is broken; None for the whole model.
+        field: the field of the model that is wrong if it is broken, or the path of a field below it; None for the whole
+            model.
     """
 
     server: str | None
@@ -72,7 +78,7 @@ def _add_rules(schema: JsonSchemaValue, *rules: Rule) -> JsonSchemaValue:
     """Add rules to a schema, after those that it has."""
     for rule in rules:
         if rule.server is not None:
-            where = {"fieldPath": f".{to_camel(rule.field)}"} if rule.field else {}
+            where = {"fieldPath": f".{_camel(rule.field)}"} if rule.field else {}
             schema.setdefault(RULES, []).append({"rule": rule.server, "message": rule.message} | where)
     return schema
 

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mosaic_crds.area import Area
+from mosaic_crds.bands import IN_THE_PICTURE, MOST_BANDS, ONE_OR_THREE
 from mosaic_crds.composite import Composite
 from mosaic_crds.fields import (
     DISTINCT,
@@ -22,12 +23,6 @@ from mosaic_crds.fields import (
 from mosaic_crds.source import Source
 from mosaic_crds.source_kinds import SOURCE_KINDS
 
-ONE_OR_THREE = Rule(
-    server="self.size() == 1 || self.size() == 3",
-    holds=lambda bands: len(bands) in {1, 3},
-    message="it must name 1 or 3 bands, such as [red, green, blue]",
-)
-
 
 class Product(Model):
     """The product: what is computed from the bands."""
@@ -38,8 +33,8 @@ class Product(Model):
     """A spectral index of the Awesome Spectral Indices catalogue, such as NDVI."""
     expression: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     """Arithmetic on bands, such as (nir - red) / (nir + red)."""
-    bands: Annotated[list[BandName], Field(max_length=3), ONE_OR_THREE, DISTINCT] | None = None
-    """One band, or three bands of a colour picture, by STAC common name."""
+    bands: Annotated[list[BandName], Field(min_length=1, max_length=MOST_BANDS), DISTINCT] | None = None
+    """One to 16 bands, by STAC common name. output.picture chooses those of the picture."""
 
 
 CRS = Text(r"(utm|source|EPSG:[1-9][0-9]{0,5})", 16, "utm, source or an EPSG code such as EPSG:32633")
@@ -132,6 +127,9 @@ class Output(Model):
     """The colour map of a picture of one band, by its matplotlib name."""
     stretch: Stretch = Stretch(percentile=Percentiles())
     """The values of the first and the last colour."""
+    picture: Annotated[list[BandName], Field(max_length=3), ONE_OR_THREE, DISTINCT] | None = None
+    """The band, or the three bands (red, green, blue), of the picture of product.bands. Default: all of a product of
+    one or three bands; of two, the first; of more, red, green and blue if all are among them, else the first three."""
 
 
 class Execution(Model):
@@ -173,6 +171,7 @@ class MosaicRequestSpec(Model):
             message=f"it is required, except with {' or '.join(_LISTED)}",
             field="area",
         ),
+        IN_THE_PICTURE,
     )
 
     area: Area | None = None

@@ -121,8 +121,8 @@ def _sentence(error: ErrorDetails) -> str:
         return f"{_path(location)} is missing"
     if location[-1:] == ("[key]",):
         return f"{_path(location[:-2])} has an entry {_shown(given)}; {context['message']}"
-    if kind == "rule" and context.get("field"):
-        location, given = (*location, context["field"]), given.get(context["field"])
+    for step in context.get("field", "").split(".") if kind == "rule" and context.get("field") else ():
+        location, given = (*location, step), given.get(step) if isinstance(given, Mapping) else None
     if kind == "rule" and context.get("field") and given is None:
         return f"{_path(location)} is missing; {context['message']}"
     told = f"{_path(location)} is {_shown(given)}"

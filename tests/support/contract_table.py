@@ -1,5 +1,6 @@
 """Valid and invalid requests, with which tests check the models and a real API server."""
 
+import json
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ BASE: dict[str, Any] = {
 }
 SCENE = "spec.source.files.scenes.0"
 SCENE_PATH = "spec.source.files.scenes[0]"
+SIXTEEN = [f"b{number}" for number in range(1, 17)]
 STAC = {"stac": {"url": "https://example.org/v1", "collection": "c", "datetime": "2024-06-01/2024-08-31"}}
 BOX = {"bbox": [15, 45, 16, 46]}
 RING = [[15, 45], [16, 45], [16, 46], [15, 45]]
@@ -540,15 +542,12 @@ PRODUCT = [
         {"spec.product": {"expression": "1" * 1025}},
         f'spec.product.expression is "{"1" * 76}...; it must have at most 1024 characters',
     ),
+    valid("16 bands", {"spec.product": {"bands": SIXTEEN}}),
+    invalid("an empty list of bands", {"spec.product": {"bands": []}}, "spec.product.bands is []; give at least 1"),
     invalid(
-        "two bands",
-        {"spec.product": {"bands": ["red", "green"]}},
-        'spec.product.bands is ["red", "green"]; it must name 1 or 3 bands, such as [red, green, blue]',
-    ),
-    invalid(
-        "four bands",
-        {"spec.product": {"bands": ["red", "green", "blue", "nir"]}},
-        'spec.product.bands is ["red", "green", "blue", "nir"]; give at most 3',
+        "17 bands",
+        {"spec.product": {"bands": [*SIXTEEN, "red"]}},
+        f"spec.product.bands is {json.dumps(SIXTEEN)[:77]}...; give at most 16",
     ),
     invalid(
         "a band twice",
@@ -735,6 +734,23 @@ OUTPUT = [
         "no stretch in it",
         {"spec.output": {"stretch": {}}},
         "spec.output.stretch is {}; give exactly one of percentile, minmax, fixed",
+    ),
+    valid("a picture of one band", {"spec.product": {"bands": SIXTEEN}, "spec.output": {"picture": ["b9"]}}),
+    valid("three for it", {"spec.product": {"bands": SIXTEEN}, "spec.output": {"picture": ["b16", "b2", "b1"]}}),
+    invalid(
+        "a picture of two bands",
+        {"spec.product": {"bands": SIXTEEN}, "spec.output": {"picture": ["b1", "b2"]}},
+        'spec.output.picture is ["b1", "b2"]; it must name 1 or 3 bands, such as [red, green, blue]',
+    ),
+    invalid(
+        "a picture of another band",
+        {"spec.product": {"bands": SIXTEEN}, "spec.output": {"picture": ["red"]}},
+        'spec.output.picture is ["red"]; it must name bands of product.bands, as they are written there',
+    ),
+    invalid(
+        "a picture's bands of an index",
+        {"spec.output": {"picture": ["green"]}},
+        'spec.output.picture is ["green"]; it must name bands of product.bands, as they are written there',
     ),
     invalid(
         "two stretches",

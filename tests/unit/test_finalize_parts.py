@@ -79,9 +79,9 @@ def test_the_picture_decodes_each_part_once(tmp_path: Path, monkeypatch: pytest.
     decoded: Counter[bytes] = Counter()
     original = stretched.decode_level
 
-    def decode_level(content, encoding):
+    def decode_level(content, encoding, bands):
         decoded[content] += 1
-        return original(content, encoding)
+        return original(content, encoding, bands)
 
     monkeypatch.setattr(stretched, "decode_level", decode_level)
     finalize_step(plan, store)

@@ -3,7 +3,7 @@
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
@@ -37,15 +37,15 @@ class OpenCogs:
         self._taking = threading.Lock()
         self._opening = threading.Lock()
 
-    def read(self, key: str, level: int, bands: int, window: Window) -> NDArray[np.generic]:
-        """The stored numbers of the first bands in a window within a level: (bands, height, width).
+    def read(self, key: str, level: int, bands: Sequence[int], window: Window) -> NDArray[np.generic]:
+        """The stored numbers of bands, by their positions, in a window within a level: (bands, height, width).
 
         Raises:
             NotFound: the COG does not exist any more.
         """
         place = ((window.top, window.bottom), (window.left, window.right))
         with self.taken(key, level) as dataset:
-            found: NDArray[np.generic] = dataset.read(list(range(1, bands + 1)), window=place)
+            found: NDArray[np.generic] = dataset.read([number + 1 for number in bands], window=place)
             return found
 
     def overviews(self, key: str) -> int:

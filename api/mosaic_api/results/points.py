@@ -23,7 +23,8 @@ def values_at(cogs: OpenCogs, mosaic: PublishedMosaic, longitude: float, latitud
         return [None] * len(mosaic.names)
     column, row = pixel
     window = Window(column, row, column + 1, row + 1)
-    found = mosaic.values(cogs.read(mosaic.key, 0, len(mosaic.names), window))[:, 0, 0]
+    bands = range(len(mosaic.names))
+    found = mosaic.values(cogs.read(mosaic.key, 0, bands, window), bands)[:, 0, 0]
     scales = mosaic.scales if mosaic.dtype == "int16" else [None] * len(found)
     return [None if np.isnan(value) else _shortest(value, scale) for value, scale in zip(found, scales, strict=True)]
 

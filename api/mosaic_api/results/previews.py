@@ -84,7 +84,10 @@ class Preview:
     def stretch(self) -> Limits:
         """The stretch of the mosaic if no more tiles followed; empty without tiles."""
         with self._looking:
-            return stretches(self._plan.output.stretch, merge([self._totals])) if self._totals else []
+            if self._totals is None:
+                return []
+            bands = merge([self._totals]).bands
+            return stretches(self._plan.output.stretch, [bands[number] for number in self._plan.picture])
 
     def picture(self, tile: int, stretch: Limits) -> bytes:
         """A tile's picture as PNG.
@@ -97,15 +100,15 @@ class Preview:
         if done is None or content is None or digest_of(content) != done.index.digest:
             raise NotFound(f"the tile {tile} is not finished, or is deleted")
         mesh = picture_mesh(done.grid, self._grid(tile).reduced(1 << done.level))
-        values = decode_level(content, self._plan.encoding)[: len(self._plan.formula.output_bands)]
+        values = decode_level(content, self._plan.encoding, self._plan.picture)
         window = mesh.window
         needed = values[:, window.top : window.bottom, window.left : window.right]
         return coloured(shown(mesh, stretch_to_bytes(needed, stretch)), self._plan.output.colormap)
 
     @property
     def bands(self) -> int:
-        """The number of bands of the product."""
-        return len(self._plan.formula.output_bands)
+        """The number of bands of the picture."""
+        return len(self._plan.picture)
 
     def _tiles_in(self, key: str) -> Sequence[int]:
         """The tiles whose records are in an object; none if it is none of ours."""

@@ -1,5 +1,6 @@
 """What the map needs of a published mosaic, from its row and its STAC Item."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -30,10 +31,10 @@ class PublishedMosaic:
         title: of the product.
         grid: its pixels.
         names: of all bands.
-        product: how many of them, from the first, are the product's.
+        shown: the positions of the bands of its picture.
         dtype: of the stored numbers.
         scales, offsets: for each band; value = number x scale + offset.
-        stretch: for each band of the product, the values of its picture's first and last colour.
+        stretch: for each band of its picture, the values of the first and last colour.
         colormap: of its picture.
     """
 
@@ -42,7 +43,7 @@ class PublishedMosaic:
     title: str
     grid: Grid
     names: tuple[str, ...]
-    product: int
+    shown: tuple[int, ...]
     dtype: Literal["float32", "int16"]
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
@@ -61,20 +62,21 @@ class PublishedMosaic:
             raise NotFound(f"the mosaic {request.name} is not published: it is {request.phase.lower()}")
         described = item["assets"][COG.asset]
         bands = described["bands"]
-        product = [band for band in bands if "statistics" in band]
+        names = tuple(band["name"] for band in bands)
+        shown = tuple(names.index(name) for name in item["properties"]["mosaic:picture"])
         grid = _grid(item)
         picture = item["assets"].get(PNG.asset, {})
         return cls(
             name=request.name,
             results=Results(request.namespace, request.name, uid),
-            title=", ".join(band["name"] for band in product),
+            title=", ".join(names[number] for number in shown),
             grid=grid,
-            names=tuple(band["name"] for band in bands),
-            product=len(product),
+            names=names,
+            shown=shown,
             dtype=bands[0]["data_type"],
             scales=tuple(band.get("raster:scale", 1.0) for band in bands),
             offsets=tuple(band.get("raster:offset", 0.0) for band in bands),
-            stretch=picture.get("mosaic:stretch") or [_usual_limits(band) for band in product],
+            stretch=picture.get("mosaic:stretch") or [_usual_limits(bands[number]) for number in shown],
             colormap=picture.get("mosaic:colormap", USUAL_COLORMAP),
         )
 
@@ -83,10 +85,10 @@ class PublishedMosaic:
         """The key of the COG."""
         return self.results.key(COG)
 
-    def values(self, stored: NDArray[np.generic]) -> Floats:
-        """The values of the first bands from stored numbers (bands, height, width); NaN without data."""
-        count = len(stored)
-        return Encoding(self.dtype, self.scales[:count], (), offsets=self.offsets[:count]).values(stored)
+    def values(self, stored: NDArray[np.generic], bands: Sequence[int]) -> Floats:
+        """The values of bands, by their positions, from stored numbers (bands, height, width); NaN without data."""
+        scales, offsets = (tuple(each[number] for number in bands) for each in (self.scales, self.offsets))
+        return Encoding(self.dtype, scales, (), offsets=offsets).values(stored)
 
 
 def _grid(item: dict[str, Any]) -> Grid:

@@ -98,7 +98,7 @@ def tile(cogs: OpenCogs, mosaic: PublishedMosaic, place: TileAddress, look: Look
         NotFound: the mosaic's files are missing.
     """
     piece = place.grid
-    pixels = np.zeros((mosaic.product, SIDE, SIDE), np.uint8)
+    pixels = np.zeros((len(mosaic.shown), SIDE, SIDE), np.uint8)
     for part in _parts(piece, bounds_of(mosaic.grid)):
         within = piece.window(part.left, part.top, part.right - part.left, part.bottom - part.top)
         found = _painted(cogs, mosaic, within, look)
@@ -128,8 +128,8 @@ def _painted(cogs: OpenCogs, mosaic: PublishedMosaic, piece: Grid, look: Look) -
         return None
     level = min(level_of(mesh), cogs.overviews(mosaic.key))
     mesh = mesh.reduced(1 << level)
-    stored = cogs.read(mosaic.key, level, mosaic.product, mesh.window)
-    return shown(mesh, stretch_to_bytes(mosaic.values(stored), look.limits))
+    stored = cogs.read(mosaic.key, level, mosaic.shown, mesh.window)
+    return shown(mesh, stretch_to_bytes(mosaic.values(stored, mosaic.shown), look.limits))
 
 
 @lru_cache(maxsize=1000)

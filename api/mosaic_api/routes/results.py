@@ -109,8 +109,8 @@ def get_request_legend(seen: PublishedDep, colours: ColoursQuery) -> schemas.Leg
     mosaic = seen.mosaic
     look = _look(mosaic, colours)
     limits = [
-        schemas.BandLimits(name=name, minimum=lower, maximum=upper)
-        for name, (lower, upper) in zip(mosaic.names, look.limits, strict=False)
+        schemas.BandLimits(name=mosaic.names[number], minimum=lower, maximum=upper)
+        for number, (lower, upper) in zip(mosaic.shown, look.limits, strict=True)
     ]
     lower, upper = look.limits[0]
     single = len(limits) == 1

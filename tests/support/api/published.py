@@ -102,7 +102,7 @@ def publish_all(folder: Path) -> dict[str, Published]:
     polar = two_bands(folder, "polar", 1000, 1000, left=-2e6, top=2e6, resolution=4000, crs="EPSG:3413")
     colours = {
         band: str(write_raster(folder / "colours" / f"{band}.tif", noise(600, 500, seed), nodata=0))
-        for seed, band in enumerate(("red", "green", "blue"))
+        for seed, band in enumerate(("nir", "blue", "green", "red"))
     }
     minmax = {"stretch": {"minmax": {}}}
     specs = {
@@ -114,7 +114,7 @@ def publish_all(folder: Path) -> dict[str, Published]:
         "polar": {"source": polar, "product": NDSI, "output": minmax},
         "colours": {
             "source": files({"bands": colours}),
-            "product": {"bands": ["red", "green", "blue"]},
+            "product": {"bands": list(colours)},
             "output": minmax,
         },
     }

@@ -37,7 +37,7 @@ def picture_of(values, *, left, top, resolution=10.0, crs="EPSG:32609", stretch=
             index = parts[tile].levels[level]
             return b"".join(parts[tile].pieces)[index.start : index.stop]
 
-        return StretchedLevel(tiles, level, encoding, read_part, stretch)
+        return StretchedLevel(tiles, level, encoding, read_part, stretch, range(len(bands)))
 
     with ThreadPoolExecutor(2) as threads:
         rendering = render(stretched, levels, grid, "nipy_spectral", threads, **more)

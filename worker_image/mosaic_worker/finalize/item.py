@@ -123,6 +123,7 @@ def _properties(
         "mosaic:composite": plan.composite.model_dump(mode="json", by_alias=True, exclude_none=True),
         "mosaic:resampling": plan.resampling or "average onto coarser grids, bilinear otherwise",
         "mosaic:calibrated": plan.calibrated,
+        "mosaic:picture": [plan.band_names[number] for number in plan.picture],
         "mosaic:out_of_range": statistics.out_of_range,
         "mosaic:scenes": [_scene(plan, planned) for planned in scenes],
     }
@@ -204,12 +205,13 @@ def _picture_fields(
 def _stretch_details(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:
     """The colour map of the stretch, and the error of percentiles."""
     details: dict[str, Any] = {}
-    if len(statistics.bands) == 1:
+    shown = [statistics.bands[number] for number in plan.picture]
+    if len(shown) == 1:
         details["mosaic:colormap"] = plan.output.colormap
     limits = plan.output.stretch.percentile
     if limits is not None:
         details["mosaic:stretch_error"] = [
-            [band.percentile_error(limits.lower), band.percentile_error(limits.upper)] for band in statistics.bands
+            [band.percentile_error(limits.lower), band.percentile_error(limits.upper)] for band in shown
         ]
     return details
 

@@ -16,7 +16,7 @@ from mosaic_worker.finalize.parts import READERS, LostTilesError, Parts
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.output.cog import Chunk, write_cog
 from mosaic_worker.output.geotiff import Description
-from mosaic_worker.output.picture import Rendering, render
+from mosaic_worker.output.picture import MOST_PAINTERS, Rendering, render
 from mosaic_worker.output.stretched import StretchedLevel
 from mosaic_worker.pixels.statistics import NO_STATISTICS, BandStatistics, MosaicStatistics, StatisticsSums
 from mosaic_worker.plan.model import Plan
@@ -30,8 +30,6 @@ from mosaic_worker.version import DISTRIBUTION
 PIECE_BYTES = 16 * 2**20
 WRITERS = 3
 """The COG, the picture and the thumbnail are written in parallel, because each waits for the disk or the network."""
-MOST_PAINTERS = 8
-"""Threads that render the picture, at most."""
 
 
 class _Hashed:
@@ -70,7 +68,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
         records, statistics = complete_records(plan, store, unreadable)
         skipped = reasons(plan, unreadable, store)
         notes = [*unreadable_note(skipped, len(plan.scenes)), *result_notes(plan, statistics), *reuse_note(records)]
-        stretch = stretches(plan.output.stretch, statistics)
+        stretch = stretches(plan.output.stretch, [statistics.bands[number] for number in plan.picture])
         painters = min(MOST_PAINTERS, len(os.sched_getaffinity(0)))
         with (
             ThreadPoolExecutor(READERS) as readers,
@@ -119,14 +117,14 @@ def complete_records(
     return [found[tile.index] for tile in plan.tiles], sums.merged()
 
 
-def stretches(stretch: Stretch, statistics: MosaicStatistics) -> list[tuple[float, float]]:
+def stretches(stretch: Stretch, bands: Sequence[BandStatistics]) -> list[tuple[float, float]]:
     """The values of the first and last colour, for each band of the picture."""
     if stretch.fixed is not None:
-        return [(stretch.fixed.lower, stretch.fixed.upper)] * len(statistics.bands)
+        return [(stretch.fixed.lower, stretch.fixed.upper)] * len(bands)
     if stretch.percentile is not None:
         lower, upper = stretch.percentile.lower, stretch.percentile.upper
-        return [(band.percentile(lower), band.percentile(upper)) for band in statistics.bands]
-    return [(band.minimum, band.maximum) for band in statistics.bands]
+        return [(band.percentile(lower), band.percentile(upper)) for band in bands]
+    return [(band.minimum, band.maximum) for band in bands]
 
 
 def _publish(plan: Plan, store: Store, file: ResultFile, chunks: Iterable[Chunk]) -> Published:
@@ -170,7 +168,9 @@ def _render(
     """Start to render the picture from the parts, while the COG is written."""
 
     def stretched(level: int) -> StretchedLevel:
-        return StretchedLevel(plan.tiles, level, plan.encoding, lambda tile: parts.level(tile, level), stretch)
+        return StretchedLevel(
+            plan.tiles, level, plan.encoding, lambda tile: parts.level(tile, level), stretch, plan.picture
+        )
 
     return render(stretched, len(records[0].levels), plan.grid, plan.output.colormap, threads)
 

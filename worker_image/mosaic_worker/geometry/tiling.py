@@ -11,6 +11,8 @@ LEAST_BLOCK, MOST_BLOCK = 360, 720
 BLOCK_UNIT = 16
 """TIFF requires multiples of this."""
 
+FEW_BANDS = 5
+"""Up to so many bands, blocks and tiles have their usual size."""
 SMALL_MOSAIC = 100_000_000
 """Up to so many pixels, tiles are small, so that a few cores share the work evenly."""
 MOST_READ = 16_000_000
@@ -72,6 +74,17 @@ def tile_side(grid: Grid, block: int, coarser: float = 1.0) -> int:
     if grid.pixels > SMALL_MOSAIC:
         return 4 * block
     return block if (2 * block * coarser) ** 2 > MOST_READ else 2 * block
+
+
+def sides_for(bands: int, block: int, side: int) -> tuple[int, int]:
+    """The sides of blocks and tiles of a mosaic with so many bands, from those for few bands.
+
+    A block has all bands, and readers decode it completely. So with many bands it has half the side, unless that is no
+    multiple of `BLOCK_UNIT`, and a tile is as large as the smaller ones, to limit the memory.
+    """
+    if bands <= FEW_BANDS:
+        return block, side
+    return block if block // 2 % BLOCK_UNIT else block // 2, min(side, 2 * block)
 
 
 def part_levels(grid: Grid, side: int, block: int) -> int:

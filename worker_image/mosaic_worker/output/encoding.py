@@ -1,6 +1,7 @@
 """How the values of a mosaic are stored: data type, scale, offset and "no data"."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +33,15 @@ class Encoding:
     reductions: tuple[Reduction, ...]
     block: int = BLOCK
     offsets: tuple[float, ...] = ()
+
+    def of(self, bands: Sequence[int]) -> "Encoding":
+        """The encoding of some bands, by their positions."""
+        return replace(
+            self,
+            scales=tuple(self.scales[number] for number in bands),
+            reductions=tuple(self.reductions[number] for number in bands),
+            offsets=tuple(self.offsets[number] for number in bands) if self.offsets else (),
+        )
 
     @property
     def nodata(self) -> float:

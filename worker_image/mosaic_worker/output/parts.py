@@ -104,10 +104,10 @@ def digest_of(*pieces: bytes) -> str:
     return digest.hexdigest()
 
 
-def decode_level(content: bytes, encoding: Encoding) -> Floats:
-    """The values of a level of a part, from its bytes; NaN for no data."""
+def decode_level(content: bytes, encoding: Encoding, bands: Sequence[int]) -> Floats:
+    """The values of some bands, by their positions, of a level of a part, from its bytes; NaN for no data."""
     with MemoryFile(content) as memory, memory.open() as dataset:
-        return encoding.values(dataset.read())
+        return encoding.of(bands).values(dataset.read([number + 1 for number in bands]))
 
 
 def decode_above(content: bytes, index: LevelIndex) -> Floats:

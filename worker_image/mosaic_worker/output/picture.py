@@ -21,6 +21,8 @@ LARGEST_SIDE = 8192
 THUMBNAIL_SIDE = 512
 STRIP_ROWS, CHUNK_COLUMNS = 512, 1024
 """Pixels that are warped together, to limit the memory."""
+MOST_PAINTERS = 8
+"""Threads that render the picture, at most."""
 
 
 @dataclass(frozen=True)

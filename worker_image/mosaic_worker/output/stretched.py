@@ -34,10 +34,17 @@ class StretchedLevel:
     """
 
     def __init__(
-        self, tiles: Sequence[Tile], level: int, encoding: Encoding, read_part: Callable[[int], bytes], stretch: Limits
+        self,
+        tiles: Sequence[Tile],
+        level: int,
+        encoding: Encoding,
+        read_part: Callable[[int], bytes],
+        stretch: Limits,
+        shown: Sequence[int],
     ) -> None:
-        """`read_part` returns the bytes of the level of a tile."""
-        self.bands = len(stretch)
+        """`read_part` returns the bytes of the level of a tile; `shown` are the positions of the picture's bands."""
+        self.bands = len(shown)
+        self._shown = shown
         self._tiles, self._level, self._encoding, self._read_part = tiles, level, encoding, read_part
         self._stretch = stretch
         self._columns = tiles[-1].column + 1
@@ -80,8 +87,8 @@ class StretchedLevel:
                 self._kept.popitem(last=False)
         if first:
             try:
-                values = decode_level(self._read_part(index), self._encoding)
-                future.set_result(stretch_to_bytes(values[: self.bands], self._stretch))
+                values = decode_level(self._read_part(index), self._encoding, self._shown)
+                future.set_result(stretch_to_bytes(values, self._stretch))
             except BaseException as error:
                 future.set_exception(error)
         return future

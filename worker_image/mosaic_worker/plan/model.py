@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mosaic_crds.bands import picture_bands
 from mosaic_crds.composite import Composite
 from mosaic_crds.source import OnUnreadable
 from mosaic_crds.spec import Output
@@ -20,8 +21,10 @@ from mosaic_worker.geometry.sampling import Kernel, Window, kernel_for
 from mosaic_worker.geometry.tiling import Tile, tiles_of
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import FIRST, MEAN
+from mosaic_worker.plan.bands import band_names
 from mosaic_worker.plan.packing import NUMBERS, REFLECTANCES, Packing, packing_of
 from mosaic_worker.product import Product, product_of
+from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.readers.overviews import image_to_read
 from mosaic_worker.sources.scenes import Band, Scene, Unreadable
 
@@ -142,10 +145,15 @@ class Plan:
         return None if self.area is None else shape(self.area)
 
     @property
+    def picture(self) -> tuple[int, ...]:
+        """The positions of the bands of the picture, one or three, among those of the product."""
+        bands, chosen = self.formula.output_bands, self.output.picture or ()
+        return tuple(bands.index(name) for name in picture_bands(bands, [canonical(name) for name in chosen]))
+
+    @property
     def band_names(self) -> tuple[str, ...]:
         """The bands of the mosaic: those of the product, then count and scene."""
-        extra = (("count",) if self.composite.count else ()) + (("scene",) if self.composite.chosen else ())
-        return self.formula.output_bands + extra
+        return band_names(self.formula, self.composite)
 
     @cached_property
     def encoding(self) -> Encoding:

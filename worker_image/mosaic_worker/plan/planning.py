@@ -16,7 +16,8 @@ from mosaic_worker.composites import METHODS
 from mosaic_worker.geometry.area import projected_area, requested_area
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Window, coarseness, grid_window
-from mosaic_worker.geometry.tiling import block_side, equal_ranges, tile_side, tiles_of
+from mosaic_worker.geometry.tiling import block_side, equal_ranges, sides_for, tile_side, tiles_of
+from mosaic_worker.plan.bands import band_names
 from mosaic_worker.plan.checks import area_warnings, check_calibration, check_packing
 from mosaic_worker.plan.estimate import estimate, tile_work
 from mosaic_worker.plan.gridding import fix_grid, grid_notes
@@ -132,6 +133,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
     images = [(band.header.grid, band.header.blocks) for planned in ordered for band in planned.scene.bands.values()]
     block = block_side(images, grid)
     side = tile_side(grid, block, max(max(coarseness(image, grid)) for image, _ in images))
+    block, side = sides_for(len(band_names(product, spec.composite)), block, side)
     until_full = method.stops_when_full(spec.composite)
     work = [tile_work(tile, ordered, until_full=until_full) for tile in tiles_of(grid, side)]
     expected = estimate(grid, ordered, len(product.output_bands), spec.grid.resampling, until_full=until_full)

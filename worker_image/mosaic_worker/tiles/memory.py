@@ -3,11 +3,12 @@
 import numpy as np
 
 from mosaic_worker.geometry.sampling import coarseness
-from mosaic_worker.output.picture import LARGEST_SIDE, STRIP_ROWS
+from mosaic_worker.geometry.tiling import FEW_BANDS, part_levels
+from mosaic_worker.output.picture import LARGEST_SIDE, MOST_PAINTERS, STRIP_ROWS
 from mosaic_worker.pixels.chunks import CHUNK_BYTES
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.sources.readers.environment import CACHE_BYTES
-from mosaic_worker.tiles.records import AT_ONCE, MOST_TOGETHER
+from mosaic_worker.tiles.records import AT_ONCE, together
 
 BASE = 130 * 2**20
 """Bytes of a worker with its libraries, before it reads pixels."""
@@ -17,6 +18,8 @@ CHUNK_COPIES = 2
 """Working memory of a chunk, relative to `CHUNK_BYTES`."""
 STRIPS = 12
 """Bytes of each pixel of a strip of the picture, in all threads together."""
+OVERVIEW_COPIES = 4
+"""Copies of a row of blocks of the largest computed overview: parts, together, halved, stored."""
 READ_AHEAD = 64 * 2**20
 STRETCHED = 256 * 2**20
 HISTOGRAM = 70_000
@@ -43,9 +46,20 @@ def tiles_memory(plan: Plan) -> int:
 
 def finalize_memory(plan: Plan) -> int:
     """The estimated memory of the process that publishes the mosaic, bytes."""
-    shown = min(plan.grid.pixels, 2 * LARGEST_SIDE**2) * (3 if len(plan.formula.output_bands) == 3 else 1)
+    shown = min(plan.grid.pixels, 2 * LARGEST_SIDE**2) * len(plan.picture)
     strips = STRIPS * STRIP_ROWS * min(plan.grid.width, LARGEST_SIDE)
     parts = min(READ_AHEAD, plan.estimate.bytes)
-    read = min(len(plan.tiles), AT_ONCE * MOST_TOGETHER)
+    read = min(len(plan.tiles), AT_ONCE * together(plan))
     records = RECORD * len(plan.tiles) + HISTOGRAM * read * len(plan.band_names)
-    return BASE + min(STRETCHED, shown) + strips + parts + records
+    return BASE + min(STRETCHED, shown) + strips + parts + records + _many_bands(plan)
+
+
+def _many_bands(plan: Plan) -> int:
+    """What finalize needs for many bands: a row of blocks of the largest computed overview, and parts to decode."""
+    bands, side = len(plan.band_names), plan.tile_side
+    if bands <= FEW_BANDS:
+        return 0
+    reduction = 1 << part_levels(plan.grid, side, plan.block)
+    row = OVERVIEW_COPIES * plan.block * -(-plan.grid.width // reduction)
+    decoded = MOST_PAINTERS * min(side**2, plan.grid.pixels)
+    return 4 * bands * (row + decoded)

@@ -13,7 +13,7 @@ from mosaic_crds import names
 from mosaic_crds.errors import RequestError
 from pydantic import TypeAdapter, ValidationError
 
-from mosaic_worker.geometry.tiling import Tile
+from mosaic_worker.geometry.tiling import FEW_BANDS, Tile
 from mosaic_worker.output.parts import LevelIndex
 from mosaic_worker.pixels.statistics import TileStatistics
 from mosaic_worker.plan.model import Plan
@@ -84,7 +84,13 @@ _RECORD = TypeAdapter(TileRecord)
 def groups(plan: Plan, index: int) -> list[Sequence[Tile]]:
     """The tiles of a range in groups, whose records are together; in order."""
     start, stop = plan.ranges[index]
-    return [plan.tiles[first : min(first + MOST_TOGETHER, stop)] for first in range(start, stop, MOST_TOGETHER)]
+    most = together(plan)
+    return [plan.tiles[first : min(first + most, stop)] for first in range(start, stop, most)]
+
+
+def together(plan: Plan) -> int:
+    """The most tiles of a group: fewer with many bands, because each has statistics."""
+    return max(1, MOST_TOGETHER * min(FEW_BANDS, len(plan.band_names)) // len(plan.band_names))
 
 
 def read_records(

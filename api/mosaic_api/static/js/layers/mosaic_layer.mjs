@@ -3,7 +3,7 @@
 import { get, urlOf } from "../lib/api.mjs";
 import { boundsNear, boxOfArea } from "../lib/geo.mjs";
 import { settings } from "../lib/settings.mjs";
-import { productName } from "../lib/spec.mjs";
+import { pictureBands, productName } from "../lib/spec.mjs";
 import { Layer, layers } from "./layers.mjs";
 import { map } from "./map.mjs";
 
@@ -45,7 +45,7 @@ export class MosaicLayer extends Layer {
 
   get path() { return /** @type {const} */ (`requests/${this.request.id}`); }
   get published() { return isPublished(this.request); }
-  get colourable() { return this.published && (this.request.spec.product.bands?.length ?? 1) === 1; }
+  get colourable() { return this.published && pictureBands(this.request.spec.product, this.request.spec.output?.picture) === 1; }
 
   get description() {
     const product = productName(this.request.spec.product) ?? "";

@@ -80,6 +80,7 @@ export function specOf(form, area, scenes, base = {}) {
       dtype: form.dtype === "int16" ? "int16" : undefined,
       colormap: form.colormap,
       stretch: stretchOf(form),
+      picture: form.product === "bands" && form.picture ? names(form.picture) : undefined,
     }),
     execution: filled({ ...base.execution, cancel: undefined, suspend: undefined }),
   });
@@ -160,6 +161,7 @@ export function formOf(spec) {
     epsg: epsg ?? "",
     resolution: text(grid.resolution),
     resampling: grid.resampling ?? "",
+    picture: (output.picture ?? []).join(", "),
     dtype: output.dtype ?? "float32",
     colormap: output.colormap ?? "nipy_spectral",
     stretch: Object.keys(stretch)[0],
@@ -175,5 +177,5 @@ export function productName({ index, bands, expression }) {
   return index ?? bands?.join(", ") ?? expression;
 }
 
-/** The number of bands of the product's picture: 1 or 3. @param {Values} form */
-export const pictureBands = (form) => (form.product === "bands" && names(form.bands).length === 3 ? 3 : 1);
+/** The number of bands of a product's picture: 1 or 3. @param {Spec["product"]} product @param {Schemas["Output"]["picture"]} [chosen] */
+export const pictureBands = ({ bands }, chosen) => ((chosen ?? bands ?? []).length < 3 ? 1 : 3);

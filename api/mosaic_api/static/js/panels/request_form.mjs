@@ -35,7 +35,7 @@ function show() {
     values.product, values.source, `stretch-${values.stretch}`,
     ...(search ? ["search"] : []), ...(catalogue ? ["stac"] : []), ...(values.source === "stac" ? ["url"] : []),
     ...(values.method === "percentile" ? ["percentile"] : []), ...(values.crs === "epsg" ? ["epsg"] : []),
-    ...(pictureBands(values) === 1 ? ["one-band"] : []),
+    ...(pictureBands(currentSpec().product, currentSpec().output?.picture) === 1 ? ["one-band"] : []),
   ]));
   for (const name of ["method", "source"]) byId(`${name}-hint`).textContent = fieldOf(form, name).selectedOptions[0]?.title ?? "";
   byId("unit").textContent = values.crs === "epsg" && values.epsg === "4326" ? "°" : values.crs === "epsg" ? "CRS units" : "m";
