@@ -180,10 +180,8 @@ class EarthDaily(Model):
 OnUnreadable = Literal["fail", "skip"]
 
 
-class Source(Model):
-    """The source of the scenes: exactly one of files, stac and earthDaily."""
-
-    rules = (exactly_one(*(kind.field for kind in SOURCE_KINDS)),)
+class Scenes(Model):
+    """The fields of the kinds of source."""
 
     files: Files | None = None
     """Scenes listed in the request."""
@@ -191,6 +189,13 @@ class Source(Model):
     """Scenes of a STAC API."""
     earth_daily: EarthDaily | None = None
     """Mosaics of EarthDaily."""
+
+
+class Source(Scenes):
+    """The source of the scenes: exactly one of files, stac and earthDaily."""
+
+    rules = (exactly_one(*(kind.field for kind in SOURCE_KINDS)),)
+
     on_unreadable: OnUnreadable = "fail"
     """What happens if a scene is missing, damaged or unusable. fail: the request fails. skip: the mosaic is made
     without that scene, which status and Item note; the request still fails if more than half of the scenes are

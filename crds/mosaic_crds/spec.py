@@ -20,6 +20,7 @@ from mosaic_crds.fields import (
     at_most,
     exactly_one,
 )
+from mosaic_crds.minus import Minus
 from mosaic_crds.source import Source
 from mosaic_crds.source_kinds import SOURCE_KINDS
 
@@ -159,6 +160,9 @@ _LISTED = tuple(f"source.{kind.key}" for kind in SOURCE_KINDS if kind.listed)
 """The sources that have an extent of their own."""
 _SEARCHED = " || ".join(f"has(self.source.{kind.key})" for kind in SOURCE_KINDS if not kind.listed)
 """Whether the source has none, in CEL."""
+_LISTED_FOR_MINUS = tuple(f"minus.{kind.key}" for kind in SOURCE_KINDS if kind.listed)
+_SEARCHED_FOR_MINUS = " || ".join(f"has(self.minus.{kind.key})" for kind in SOURCE_KINDS if not kind.listed)
+"""As `_SEARCHED`, for `spec.minus` without datetime."""
 
 
 class MosaicRequestSpec(Model):
@@ -172,12 +176,33 @@ class MosaicRequestSpec(Model):
             field="area",
         ),
         IN_THE_PICTURE,
+        Rule(
+            server=f"has(self.area) || !has(self.minus) || !({_SEARCHED_FOR_MINUS})",
+            holds=lambda spec: spec.area is not None or all(source.kind.listed for source in spec.sources[1:]),
+            message="it is required, because the scenes of minus are searched in it",
+            field="area",
+        ),
+        Rule(
+            server=f"!has(self.minus) || !has(self.minus.datetime) || !has(self.source) || {_SEARCHED}",
+            holds=lambda spec: spec.minus is None or spec.minus.datetime is None or not spec.source.kind.listed,
+            message=f"datetime needs a source that is searched; list the scenes in {' or '.join(_LISTED_FOR_MINUS)}",
+            field="minus",
+        ),
+        Rule(
+            server="!has(self.minus) || !self.composite.chosen",
+            holds=lambda spec: spec.minus is None or not spec.composite.chosen,
+            message="remove composite.chosen, because each pixel of a difference comes from scenes of two mosaics",
+            field="minus",
+        ),
     )
 
     area: Area | None = None
     """The area of interest. Default: the whole extent of source.files."""
     source: Source
     """The source of the scenes."""
+    minus: Minus | None = None
+    """A second mosaic to subtract, for change between two dates or two mosaics. Both have the same product, composite,
+    grid and treatment of unreadable scenes. A pixel has no data where either mosaic has none."""
     product: Product
     """What is computed from the bands."""
     composite: Composite = Composite()
@@ -188,3 +213,14 @@ class MosaicRequestSpec(Model):
     """The output files."""
     execution: Execution = Execution()
     """How the request is executed."""
+
+    @property
+    def subtracted_source(self) -> Source | None:
+        """The source of the scenes of `minus`."""
+        return None if self.minus is None else self.minus.source_beside(self.source)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sources of all scenes."""
+        other = self.subtracted_source
+        return (self.source,) if other is None else (self.source, other)

@@ -17,6 +17,8 @@ from mosaic_operator.parsing import Document
 SHORT_SPEC = 2000
 """Characters of the texts of a spec that is kept in memory, that of a few scenes or of a search. Other values count as
 ten."""
+_SOURCES = ("source", "minus")
+"""Fields of the spec that say where scenes come from."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,10 @@ class RequestState:
 
     @property
     def source_kind(self) -> SourceKind | None:
-        """Where its scenes come from; None if that cannot be read."""
-        return kind_among((self.document.get("spec") or {}).get("source") or {})
+        """Where its scenes come from; None if that cannot be read. Of two sources, the one that needs an account."""
+        spec = self.document.get("spec") or {}
+        kinds = [kind_among(spec.get(field) or {}) for field in _SOURCES]
+        return next((kind for kind in kinds if kind and kind.credentials), kinds[0])
 
     @property
     def status(self) -> Document:
@@ -139,7 +143,7 @@ class RequestState:
         whole = self.whole and _is_short(kept.get("spec"))
         if not whole:
             spec = self.document.get("spec") or {}
-            kept["spec"] = {"source": dict.fromkeys(spec.get("source") or {}, None)}
+            kept["spec"] = {field: dict.fromkeys(spec[field] or {}, None) for field in _SOURCES if field in spec}
             kept["spec"] |= {"execution": spec["execution"]} if "execution" in spec else {}
         return RequestState(kept | {"metadata": metadata}, whole)
 

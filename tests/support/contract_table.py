@@ -129,7 +129,7 @@ REQUEST = [
         "a misspelt required field",
         {"spec.product": GONE, "spec.prodct": {"index": "NDVI"}},
         "spec.prodct is not a field (did you mean product?); "
-        "use area, source, product, composite, grid, output or execution",
+        "use area, source, minus, product, composite, grid, output or execution",
     ),
     invalid(
         "a name in capitals",
@@ -601,6 +601,40 @@ COMPOSITE = [
         "percentile 101",
         {"spec.composite": {"method": "percentile", "percentile": 101}},
         "spec.composite.percentile is 101; it must be at most 100",
+    ),
+    valid("files minus other files", {"spec.minus": {"files": {"scenes": [{"item": "a.json"}]}}}),
+    valid(
+        "a search minus another interval",
+        {"spec.source": STAC, "spec.area": BOX, "spec.minus": {"datetime": "2023-06-01/2023-08-31"}},
+    ),
+    valid("files minus a search", {"spec.area": BOX, "spec.minus": STAC}),
+    invalid(
+        "nothing to subtract",
+        {"spec.minus": {}},
+        "spec.minus is {}; give exactly one of datetime, files, stac, earthDaily",
+    ),
+    invalid(
+        "a date and scenes to subtract",
+        {"spec.minus": {"datetime": "2023-07-01", "files": {"scenes": [{"item": "i"}]}}},
+        'spec.minus is {"datetime": "2023-07-01", "files": {"scenes": [{"item": "i"}]}}; '
+        "give exactly one of datetime, files, stac, earthDaily",
+    ),
+    invalid(
+        "files minus a date",
+        {"spec.minus": {"datetime": "2023-07-01"}},
+        'spec.minus is {"datetime": "2023-07-01"}; datetime needs a source that is searched; list the scenes in '
+        "minus.files",
+    ),
+    invalid(
+        "files minus a search without an area",
+        {"spec.minus": {"earthDaily": {"datetime": "2023-07-01"}}},
+        "spec.area is missing; it is required, because the scenes of minus are searched in it",
+    ),
+    invalid(
+        "a difference with the chosen scene",
+        {"spec.minus": {"files": {"scenes": [{"item": "i"}]}}, "spec.composite": {"method": "latest", "chosen": True}},
+        'spec.minus is {"files": {"scenes": [{"item": "i"}]}}; remove composite.chosen, because each pixel of a '
+        "difference comes from scenes of two mosaics",
     ),
     invalid(
         "the scene chosen by a median",

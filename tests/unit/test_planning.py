@@ -12,6 +12,7 @@ from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, make_plan, request_uid
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.resolve import resolve
+from mosaic_worker.sources.scenes import Found
 from rasterio.warp import transform
 
 from support.scenes.pipeline import files, request_of
@@ -218,7 +219,7 @@ def test_the_identity_depends_only_on_what_changes_the_mosaic(tmp_path):
         request = request_of(spec)
         scene = resolve(request.spec, ("red",), own_machine(tmp_path)).scenes[0]
         band = replace(scene.bands["red"], **changes)
-        return request_uid(request, [replace(scene, bands={"red": band})])
+        return request_uid(request, Found([replace(scene, bands={"red": band})]))
 
     same = uid(red(one))
     assert uid(red(one) | {"execution": {"parallelism": 3}}) == same

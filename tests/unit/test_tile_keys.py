@@ -24,7 +24,7 @@ from support.scenes.rasters import noise, write_raster
 
 NOT_IN_PIXELS = {
     "uid", "name", "ranges", "estimate", "warnings", "unreadable", "shared",
-    "output.formats", "output.colormap", "output.stretch",
+    "output.formats", "output.colormap", "output.stretch", "output.picture",
 }  # fmt: skip
 """What may differ between requests that share a tile. A new field of a plan changes the key until it is added here."""
 NOT_ALONE = {"product.index", "product.expression", "composite.percentile"}
@@ -35,6 +35,7 @@ OTHERS: list[Any] = [
     "x", "int16", "max", "bands", "skip", "cubic", "EVI", "shadow", "qaPixel", "uint8", "2001-01-01T00:00:00Z",
     1, 2, 2.5, True, False, [1.0], ["2"], ["shadow"], [{"scene": "a", "reason": "b"}], [0, 0, 1, 1], [GRID],
     {"type": "Point", "coordinates": [0, 0]}, {"href": "x", "band": 1, "values": "nonzero", "header": HEADER},
+    {"scenes": 1, "unreadable": 0},
 ]  # fmt: skip
 """Values to try, until one is valid."""
 AREA = {"type": "Polygon", "coordinates": [[[5e5, 4.999e6], [5.1e5, 4.999e6], [5e5, 5e6], [5e5, 4.999e6]]]}

@@ -27,7 +27,7 @@ from mosaic_worker.plan.planning import Limits, plan_step
 from mosaic_worker.plan.stored import kept_plan, read_plan
 from mosaic_worker.sources.access.gate import Gate, pod
 from mosaic_worker.sources.http.signed_urls import Signer
-from mosaic_worker.sources.kinds.registry import source_of
+from mosaic_worker.sources.kinds.registry import signer_of
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.store.sweeping import evict_shared, sweep, sweep_abandoned
 
@@ -87,10 +87,10 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
         raise RequestError(f"the store has no plan of {uid}; run the step plan first")
     if step is Step.TILES:
         index = int(_required(environment, worker_pod.ENV_COMPLETION_INDEX))
-        _compute(found, [index], store, gate, source_of(request.spec.source, gate).signer(found.all_scenes))
+        _compute(found, [index], store, gate, signer_of(request.spec, gate, found.scenes_of_sides))
         start, stop = found.ranges[index]
         return {"range": index, "tiles": stop - start}
-    return _finalize(found, store, gate, source_of(request.spec.source, gate).signer(found.all_scenes))
+    return _finalize(found, store, gate, signer_of(request.spec, gate, found.scenes_of_sides))
 
 
 def _plan(
@@ -116,7 +116,7 @@ def _plan(
     summary = plan.summary() | needed
     if plan.estimate.core_seconds >= inline or max(needed.values()) > memory_limit():
         return summary | {"warnings": _shortened_list(plan.warnings)}
-    signer = source_of(request.spec.source, gate).signer(plan.all_scenes)
+    signer = signer_of(request.spec, gate, plan.scenes_of_sides)
     result = _result(results, _publish(plan, store, gate, signer), store, MOST_INLINE)
     return summary | {"warnings": _shortened_list(plan.warnings, MOST_INLINE), worker_pod.RESULT: result}
 

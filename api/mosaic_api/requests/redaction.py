@@ -36,9 +36,10 @@ def redacted(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     seen: dict[str, Any] = _each(spec, _text)
-    files = spec.get("source", {}).get("files")
-    if files is not None:  # also invalid URLs, which do not look like URLs
-        seen["source"] = seen["source"] | {"files": _each(files, _address)}
+    for field in ("source", "minus"):
+        files = spec.get(field, {}).get("files")
+        if files is not None:  # also invalid URLs, which do not look like URLs
+            seen[field] = seen[field] | {"files": _each(files, _address)}
     return seen
 
 

@@ -26,7 +26,11 @@ def item(name: str, href: str, taken: str = "2024-07-01T10:00:00Z", geometry: An
 
 @contextmanager
 def catalogue(
-    folder: Path, pages: Sequence[Sequence[Any]], then: int | None = None, looping_collections: bool = False
+    folder: Path,
+    pages: Sequence[Sequence[Any]],
+    then: int | None = None,
+    looping_collections: bool = False,
+    by_time: bool = False,
 ) -> Iterator[tuple[str, RequestLog]]:
     """Run an API, and yield its URL and its log.
 
@@ -34,6 +38,7 @@ def catalogue(
         folder: Folder with the files at /NAME.
         pages: Items of each page; hrefs are relative to the folder.
         then: Page to which the next link of the last page refers, if any.
+        by_time: Whether a search only finds Items of its interval, which has two times in UTC.
         looping_collections: Whether the API lists one collection, a, on endless pages.
     """
     log = RequestLog()
@@ -64,7 +69,9 @@ def catalogue(
             number = body.get("page", 0)
             following = number + 1 if number + 1 < len(pages) else then
             link = {"rel": "next", "href": root + SEARCH, "method": "POST", "body": {"page": following}, "merge": True}
-            features = [_absolute(each, root) for each in pages[number]]
+            start, end = body["datetime"].split("/") if by_time else ("", "~")
+            found = [each for each in pages[number] if start <= each["properties"]["datetime"] <= end]
+            features = [_absolute(each, root) for each in found]
             page = {"type": "FeatureCollection", "features": features, "links": [] if following is None else [link]}
             self.answer(200, json.dumps(page).encode())
 

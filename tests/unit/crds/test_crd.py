@@ -30,6 +30,7 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
 NODES = dict(nodes(SCHEMA))
 UNTYPED = {
     ".spec.area.geometry.coordinates[]",
+    ".spec.minus.files.scenes[].mask",
     ".spec.source.files.scenes[].mask",
 }
 

@@ -10,7 +10,7 @@ from mosaic_worker.plan.model import Plan
 def show_plan(plan: Plan, cores: int) -> None:
     """Print the size, the time and the scenes of a plan."""
     grid, summary = plan.grid, plan.summary()
-    click.echo(f"{plan.formula.title} from {', '.join(plan.input_bands)}")
+    click.echo(f"{plan.title} from {', '.join(plan.input_bands)}")
     click.echo(f"  grid     {grid.width:,} x {grid.height:,} pixels at {grid.xres:g} in {grid.crs[:60]}")
     click.echo(f"  scenes   {summary['scenes']}")
     click.echo(f"  tiles    {summary['tiles']} in {summary['ranges']} ranges")

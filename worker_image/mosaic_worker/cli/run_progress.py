@@ -22,7 +22,7 @@ class RunProgress(run.Progress):
         """Print the mosaic, the warnings, and how many tiles an earlier run computed."""
         grid = plan.grid
         self._show(
-            f"{plan.formula.title}: {grid.width:,} x {grid.height:,} pixels at {grid.xres:g} in {grid.crs[:40]}, "
+            f"{plan.title}: {grid.width:,} x {grid.height:,} pixels at {grid.xres:g} in {grid.crs[:40]}, "
             f"scenes: {len(plan.scenes)}, tiles: {len(plan.tiles)}"
         )
         for warning in plan.warnings:

@@ -83,17 +83,17 @@ def mosaic_item(
         "geometry": dict(mapping(cut_at_antimeridian(first_turn(footprint)))),
         "bbox": _bbox(first_turn(footprint)),
         "properties": {
-            **_properties(plan, statistics, scenes, made),
+            **_properties(plan, statistics, used, made),
             **_remarks(plan, skipped, notes),
             **span,
             "datetime": when,
         },
-        "links": [],
+        "links": _links(scenes),
         "assets": {
             str(file.asset): {
                 "href": file.href,
                 "type": file.media_type,
-                "title": f"{plan.formula.title}, {file.title}",
+                "title": f"{plan.title}, {file.title}",
                 **fields,
                 "file:size": published[file].size,
                 "file:checksum": SHA256_MULTIHASH + published[file].sha256,
@@ -105,19 +105,17 @@ def mosaic_item(
     return json.dumps(item, indent=2, ensure_ascii=False).encode()
 
 
-def _properties(
-    plan: Plan, statistics: MosaicStatistics, scenes: Sequence[PlannedScene], made: datetime
-) -> dict[str, Any]:
+def _properties(plan: Plan, statistics: MosaicStatistics, used: Sequence[int], made: datetime) -> dict[str, Any]:
     formula = plan.formula
     properties: dict[str, Any] = {
-        "title": f"{formula.title} mosaic {plan.name}",
+        "title": f"{plan.title} mosaic {plan.name}",
         "created": made.isoformat().replace("+00:00", "Z"),
         "proj:code": crs_of(plan.grid.crs).to_string() if crs_of(plan.grid.crs).to_epsg() else None,
         "processing:software": {
             DISTRIBUTION: version(DISTRIBUTION),
             "GDAL": rasterio.__gdal_version__,
         },
-        "processing:lineage": _lineage(plan, len(scenes)),
+        "processing:lineage": _lineage(plan, used),
         "mosaic:code": plan.code,
         "mosaic:product": plan.product.model_dump(mode="json", by_alias=True, exclude_none=True),
         "mosaic:composite": plan.composite.model_dump(mode="json", by_alias=True, exclude_none=True),
@@ -125,7 +123,7 @@ def _properties(
         "mosaic:calibrated": plan.calibrated,
         "mosaic:picture": [plan.band_names[number] for number in plan.picture],
         "mosaic:out_of_range": statistics.out_of_range,
-        "mosaic:scenes": [_scene(plan, planned) for planned in scenes],
+        "mosaic:scenes": [_scene(plan, number) for number in used],
     }
     if formula.formula is not None:
         properties["processing:expression"] = {"format": "numexpr", "expression": formula.formula}
@@ -147,17 +145,25 @@ def _remarks(plan: Plan, skipped: Sequence[Unreadable], notes: Sequence[str]) ->
     return {name: listed for name, listed in remarks.items() if listed}
 
 
-def _lineage(plan: Plan, scenes: int) -> str:
-    """One sentence on how the mosaic was made."""
+def _links(scenes: Sequence[PlannedScene]) -> list[dict[str, str]]:
+    """Links to the Items of the scenes."""
+    items = dict.fromkeys(redacted(planned.scene.item) for planned in scenes if planned.scene.item is not None)
+    return [{"rel": "derived_from", "href": href, "type": "application/geo+json"} for href in items]
+
+
+def _lineage(plan: Plan, used: Sequence[int]) -> str:
+    """One sentence on how the mosaic was made from the scenes with these numbers."""
     method = plan.composite.method
     hidden = f", without {', '.join(plan.composite.mask)}" if plan.composite.mask else ""
-    return f"{plan.formula.title} of {counted(scenes, 'scene')}{hidden}, composed by {method} per {plan.composite.of}."
+    counts = [counted(sum(number in side for number in used), "scene") for side in plan.sides]
+    terms = " minus ".join(f"{plan.formula.title} of {count}" for count in counts)
+    return f"{terms}{hidden}, composed by {method} per {plan.composite.of}."
 
 
-def _scene(plan: Plan, planned: PlannedScene) -> dict[str, Any]:
-    scene = planned.scene
+def _scene(plan: Plan, number: int) -> dict[str, Any]:
+    scene = plan.scenes[number - 1].scene
     described: dict[str, Any] = {
-        "number": plan.scenes.index(planned) + 1,
+        "number": number,
         "id": scene.id,
         "bands": {name: _source(plan, band) for name, band in scene.bands.items()},
     }
@@ -165,6 +171,8 @@ def _scene(plan: Plan, planned: PlannedScene) -> dict[str, Any]:
         described["datetime"] = scene.datetime.isoformat().replace("+00:00", "Z")
     if scene.cloud_cover is not None:
         described["eo:cloud_cover"] = scene.cloud_cover
+    if plan.subtracted is not None:
+        described["subtracted"] = number in plan.sides[1]
     if scene.mask is not None:
         described["mask"] = redacted(scene.mask.href)
     return described

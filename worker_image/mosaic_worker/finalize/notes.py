@@ -19,7 +19,7 @@ def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
         RequestError: most values of a band do not fit the data type.
     """
     lost, rounded = [], []
-    for number, (name, band) in enumerate(zip(plan.formula.output_bands, statistics.bands, strict=True)):
+    for number, (name, band) in enumerate(zip(plan.product_bands, statistics.bands, strict=True)):
         if band.overflow:
             low, high = plan.encoding.range_of(number)
             lose = f"{band.overflow} of {band.overflow + band.valid} values of {name} are outside {low:g} to {high:g}"
@@ -27,7 +27,7 @@ def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
                 raise RequestError(f"spec.output.dtype: {lose}, the range of int16 here; use float32")
             lost.append(lose)
         if plan.formula.kind == "bands" and plan.output.dtype == "float32":
-            sources = [scene.bands[name] for scene in plan.all_scenes]
+            sources = [scene.bands[plan.formula.output_bands[number]] for scene in plan.all_scenes]
             if band.valid and any(_largest_number(source, band.minimum, band.maximum) >= EXACT for source in sources):
                 rounded.append(name)
     found = []

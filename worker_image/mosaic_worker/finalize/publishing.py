@@ -152,7 +152,7 @@ def _pieces(store: Store, key: str) -> Iterator[bytes]:
 def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, parts: Parts) -> Iterator[Chunk]:
     description = Description(
         bands=plan.band_names,
-        tags={"TIFFTAG_SOFTWARE": f"{DISTRIBUTION} {plan.code}", "TIFFTAG_IMAGEDESCRIPTION": plan.formula.title},
+        tags={"TIFFTAG_SOFTWARE": f"{DISTRIBUTION} {plan.code}", "TIFFTAG_IMAGEDESCRIPTION": plan.title},
         band_tags=tuple(
             _statistics_tags(band, scale, offset, plan.grid.pixels)
             for band, scale, offset in zip(statistics.bands, plan.encoding.scales, plan.encoding.offsets, strict=False)

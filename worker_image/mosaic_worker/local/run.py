@@ -10,7 +10,7 @@ from typing import Any
 
 from mosaic_crds.errors import RequestError
 from mosaic_crds.request import MosaicRequest
-from mosaic_crds.source import Source
+from mosaic_crds.spec import MosaicRequestSpec
 from mosaic_crds.times import duration_seconds
 
 from mosaic_worker.finalize.results import Results
@@ -20,7 +20,7 @@ from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan, request_uid
 from mosaic_worker.plan.stored import kept_plan, write_plan
 from mosaic_worker.sources.access.gate import Gate
-from mosaic_worker.sources.kinds.registry import source_of
+from mosaic_worker.sources.kinds.registry import signer_of
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import Store, open_store
@@ -68,7 +68,7 @@ class _RangeWork:
     plan: Plan
     store: str
     gate: Gate
-    source: Source
+    spec: MosaicRequestSpec
 
     @cached_property
     def _opened_store(self) -> Store:
@@ -76,7 +76,7 @@ class _RangeWork:
 
     @cached_property
     def _sources(self) -> OpenSources:
-        return OpenSources(self.gate, source_of(self.source, self.gate).signer(self.plan.all_scenes))
+        return OpenSources(self.gate, signer_of(self.spec, self.gate, self.plan.scenes_of_sides))
 
     def __call__(self, index: int, report: Callable[[int], None]) -> None:
         compute_range(self.plan, index, self._opened_store, self._sources, lambda tile: report(tile.index))
@@ -85,7 +85,7 @@ class _RangeWork:
 def prepare(request: MosaicRequest, gate: Gate, limits: Limits, workers: int, uid: str | None = None) -> Plan:
     """Plan a request without writing the plan; arguments as in `run`."""
     found = resolve(request.spec, input_bands(request.spec), gate, limits.scenes)
-    return make_plan(request, uid or request_uid(request, found.scenes), found, limits, RANGES_PER_PROCESS * workers)
+    return make_plan(request, uid or request_uid(request, found), found, limits, RANGES_PER_PROCESS * workers)
 
 
 def run(
@@ -117,7 +117,7 @@ def run(
     """
     share_freed_memory()
     workers = workers or len(os.sched_getaffinity(0))
-    workers = min(workers, request.spec.source.kind.processes or workers)
+    workers = min(workers, *(source.kind.processes or workers for source in request.spec.sources))
     progress = progress or Progress()
     store = open_store(store_uri)
     limits = limits or Limits()
@@ -164,7 +164,7 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
     while waiting:
         run_ranges(
             waiting,
-            _RangeWork(plan, store_uri, gate, request.spec.source),
+            _RangeWork(plan, store_uri, gate, request.spec),
             min(workers, len(waiting)),
             attempts=request.spec.execution.retries_per_range + 1,
             seconds_per_range=duration_seconds(request.spec.execution.range_deadline),

@@ -12,6 +12,7 @@ from mosaic_worker.composites.reducer import Reduced
 from mosaic_worker.geometry.area import inside
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.pixels.chunks import Chunk, Numbered, chunks_of, masks_choose, touching_scenes
+from mosaic_worker.pixels.difference import combined
 from mosaic_worker.pixels.read_ahead import Key, ReadAhead, is_remote, steps_of
 from mosaic_worker.pixels.scene import band_windows, read_hidden, read_scene
 from mosaic_worker.plan.model import Plan, PlannedScene
@@ -79,11 +80,15 @@ def compute_tile(
     out_of_range, in_area, read = 0, 0, set()
     for chunk in chunks_of(plan, tile):
         wanted = None if plan.shape_of_area is None else inside(plan.shape_of_area, chunk.grid)
-        pixels = _Chunk(plan, tile, chunk, scenes, sources, wanted, ahead).compute()
-        values[:, chunk.rows, chunk.columns] = pixels.values
-        out_of_range += pixels.out_of_range
+        layers = []
+        for side in plan.sides:
+            here = [each for each in scenes if each[0] in side]
+            pixels = _Chunk(plan, tile, chunk, here, sources, wanted, ahead).compute()
+            layers.append(pixels.values)
+            out_of_range += pixels.out_of_range
+            read |= set(pixels.scenes)
+        values[:, chunk.rows, chunk.columns] = combined(layers, len(plan.product_bands))
         in_area += chunk.grid.pixels if wanted is None else int(np.count_nonzero(wanted))
-        read |= set(pixels.scenes)
     return TilePixels(values, out_of_range, in_area, tuple(sorted(read)))
 
 

@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from mosaic_worker.geometry.tiling import Tile
-from mosaic_worker.pixels.chunks import chunks_of, masks_choose, touching_scenes
+from mosaic_worker.pixels.chunks import Numbered, chunks_of, masks_choose, touching_scenes
 from mosaic_worker.pixels.scene import band_windows, mask_windows
-from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.model import Plan, PlannedScene
 from mosaic_worker.sources.access.gate import is_url
 from mosaic_worker.sources.http.remote_files import MEMORY
 from mosaic_worker.sources.readers.open_sources import OpenSources, WindowToRead
@@ -68,16 +68,22 @@ def steps_of(plan: Plan, tiles: Sequence[Tile], skipped: Collection[int]) -> Ite
     ones are needed, the masks.
     """
     for tile in tiles:
-        scenes = touching_scenes(plan, tile)
-        by_masks = masks_choose(plan, scenes)
-        here = [(number, planned.scene) for number, planned in scenes if number not in skipped]
-        if not any(is_remote(scene) for _, scene in here):
+        here = [(number, planned) for number, planned in touching_scenes(plan, tile) if number not in skipped]
+        if not any(is_remote(planned.scene) for _, planned in here):
             continue
-        if plan.method.takes_first_valid and not plan.composite.count and not by_masks:
-            here = here[:1]
+        sides = [[each for each in here if each[0] in side] for side in plan.sides]
+        read = [(number, planned.scene, bands) for side in sides for number, planned, bands in _certain(plan, side)]
         for chunk in chunks_of(plan, tile):
-            for number, scene in here:
+            for number, scene, bands in read:
                 windows = list(mask_windows(plan, scene, chunk.grid))
-                if not by_masks:
+                if bands:
                     windows += band_windows(plan, scene, chunk.grid)
                 yield (tile.index, chunk.number, number), windows
+
+
+def _certain(plan: Plan, scenes: Numbered) -> list[tuple[int, PlannedScene, bool]]:
+    """The scenes of a side that each chunk certainly reads, and whether it reads their bands too."""
+    by_masks = masks_choose(plan, scenes)
+    if plan.method.takes_first_valid and not plan.composite.count and not by_masks:
+        scenes = scenes[:1]
+    return [(number, planned, not by_masks) for number, planned in scenes]

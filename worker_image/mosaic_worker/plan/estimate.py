@@ -26,17 +26,23 @@ def tile_work(tile: Tile, scenes: Sequence[PlannedScene], *, until_full: bool = 
 
 
 def estimate(
-    grid: Grid, scenes: Sequence[PlannedScene], bands: int, asked: Kernel | None, *, until_full: bool = False
+    grid: Grid, sides: Sequence[Sequence[PlannedScene]], bands: int, asked: Kernel | None, *, until_full: bool = False
 ) -> Estimate:
     """Estimate a mosaic.
 
     Args:
         grid: its grid.
-        scenes: in order of preference.
+        sides: the scenes of the mosaic, and of one that is subtracted, in order of preference.
         bands: the number of its bands.
         asked: the kernel in the request, if any.
         until_full: see `CompositeMethod.stops_when_full`.
     """
+    seconds = sum(_seconds(grid, scenes, asked, until_full=until_full) for scenes in sides)
+    return Estimate(core_seconds=round(seconds, 1), bytes=round(COMPRESSED * 4 * bands * grid.pixels))
+
+
+def _seconds(grid: Grid, scenes: Sequence[PlannedScene], asked: Kernel | None, *, until_full: bool) -> float:
+    """The core-seconds of a side; arguments as in `estimate`."""
     seconds = PRODUCT_SECONDS * grid.pixels / 1e6
     full: BaseGeometry = Polygon()
     for planned in scenes:
@@ -49,4 +55,4 @@ def estimate(
             across, down = coarseness(image, grid)
             pixels = min(touched * across * down, image.pixels)
             seconds += DECODE_SECONDS["jp2" if band.href.lower().endswith(".jp2") else "other"] * pixels / 1e6
-    return Estimate(core_seconds=round(seconds, 1), bytes=round(COMPRESSED * 4 * bands * grid.pixels))
+    return seconds

@@ -23,20 +23,23 @@ from mosaic_worker.geometry.projection import (
     world_of,
 )
 from mosaic_worker.geometry.sampling import coarseness
-from mosaic_worker.sources.scenes import Scene
+from mosaic_worker.sources.scenes import Found, Scene
 
 PLURALS = {"metre": "metres", "degree": "degrees", "grad": "grads", "US survey foot": "US survey feet", "foot": "feet"}
 COARSEST = 1000
 """Maximum scene pixels per mosaic pixel in degrees: coarser resolutions were meant in metres."""
 
 
-def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometry | None, most_pixels: int) -> Grid:
+def fix_grid(spec: MosaicRequestSpec, found: Found, area: BaseGeometry | None, most_pixels: int) -> Grid:
     """The snapped grid of a mosaic over the area or all scenes.
+
+    Scenes that are subtracted only count for the default resolution, which is the coarsest of both mosaics.
 
     Raises:
         RequestError: the CRS or resolution cannot be used, or there would be too many pixels.
     """
-    images = [band.header.grid for scene in scenes for band in scene.bands.values()]
+    scenes = found.scenes
+    images, *others = [_images(side.scenes) for side in found.sides]
     wanted = spec.grid.crs or ("source" if spec.source.kind.listed else "utm")
     own = wanted == "source"
     first = max((band.header.grid for band in scenes[0].bands.values()), key=lambda image: image.xres)
@@ -46,7 +49,7 @@ def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometr
     asked = spec.grid.resolution
     if asked is not None:
         _check_unit(asked, crs, bounds, images)
-    xres, yres = _resolution(asked, crs, images, bounds, first if own else None)
+    xres, yres = _resolution(asked, crs, sum(others, images), bounds, first if own else None)
     return _allowed(
         snapped(crs, bounds, xres, yres, anchor=(first.left, first.top) if own else (0.0, 0.0)), most_pixels
     )
@@ -89,6 +92,10 @@ def grid_notes(grid: Grid, asked: float | None, area: BaseGeometry | None) -> li
     if asked is not None and grid.pixels == 1:
         found.append(f"the mosaic has one pixel: the area is no larger than the resolution of {asked:g} {unit}")
     return found
+
+
+def _images(scenes: Sequence[Scene]) -> list[Grid]:
+    return [band.header.grid for scene in scenes for band in scene.bands.values()]
 
 
 def _check_crs(crs: str) -> None:

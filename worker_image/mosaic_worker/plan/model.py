@@ -21,8 +21,8 @@ from mosaic_worker.geometry.sampling import Kernel, Window, kernel_for
 from mosaic_worker.geometry.tiling import Tile, tiles_of
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import FIRST, MEAN
-from mosaic_worker.plan.bands import band_names
-from mosaic_worker.plan.packing import NUMBERS, REFLECTANCES, Packing, packing_of
+from mosaic_worker.plan.bands import band_names, product_bands
+from mosaic_worker.plan.packing import NUMBERS, REFLECTANCES, Packing, packing_of, packing_of_difference
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.readers.overviews import image_to_read
@@ -49,6 +49,19 @@ class PlannedScene:
 
 
 @dataclass(frozen=True)
+class Subtracted:
+    """The mosaic that is subtracted.
+
+    Attributes:
+        scenes: the number of its scenes, which are the last ones of the plan.
+        unreadable: the number of scenes that planning skipped, which are the last ones of `Plan.unreadable`.
+    """
+
+    scenes: int
+    unreadable: int
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A rough estimate of a mosaic."""
 
@@ -69,7 +82,7 @@ class Plan:
         block: the side of the blocks of the COG, pixels.
         tile_side: pixels.
         ranges: tiles [start, stop) of each completion index.
-        scenes: in the order of the composite method.
+        scenes: in the order of the composite method; after those of the mosaic, those of the one that is subtracted.
         area: GeoJSON geometry in the CRS of the grid; no data outside. None for the whole grid.
         calibrated: whether the bands have reflectances (or other physical values) instead of stored numbers.
         estimate: the estimate.
@@ -77,6 +90,7 @@ class Plan:
         on_unreadable: what happens if a scene proves unreadable while tiles are computed.
         unreadable: scenes that planning skipped.
         shared: whether its tiles are shared with other requests of the namespace.
+        subtracted: the mosaic that is subtracted (`spec.minus`), if any.
     """
 
     code: str
@@ -99,6 +113,7 @@ class Plan:
     on_unreadable: OnUnreadable = "fail"
     unreadable: tuple[Unreadable, ...] = ()
     shared: bool = False
+    subtracted: Subtracted | None = None
 
     @cached_property
     def tiles(self) -> list[Tile]:
@@ -110,10 +125,39 @@ class Plan:
         """The scenes in order."""
         return [planned.scene for planned in self.scenes]
 
+    @property
+    def sides(self) -> list[range]:
+        """The numbers of the scenes of the mosaic and, for a difference, of the one that is subtracted."""
+        last = len(self.scenes) + 1
+        if self.subtracted is None:
+            return [range(1, last)]
+        first = last - self.subtracted.scenes
+        return [range(1, first), range(first, last)]
+
+    @property
+    def scenes_of_sides(self) -> list[list[Scene]]:
+        """The scenes of each of `sides`."""
+        return [[self.scenes[number - 1].scene for number in side] for side in self.sides]
+
     @cached_property
     def formula(self) -> Product:
         """The product, ready to compute."""
         return product_of(self.product)
+
+    @property
+    def title(self) -> str:
+        """The product for people."""
+        return self.formula.title if self.subtracted is None else f"{self.formula.title} difference"
+
+    @property
+    def product_bands(self) -> tuple[str, ...]:
+        """The names of the bands of the product in the mosaic."""
+        return product_bands(self.formula, difference=self.subtracted is not None)
+
+    @property
+    def normalised_difference(self) -> bool:
+        """Whether all values are in [-1, 1]."""
+        return self.formula.normalised_difference and self.subtracted is None
 
     @property
     def method(self) -> CompositeMethod:
@@ -152,8 +196,8 @@ class Plan:
 
     @property
     def band_names(self) -> tuple[str, ...]:
-        """The bands of the mosaic: those of the product, then count and scene."""
-        return band_names(self.formula, self.composite)
+        """The bands of the mosaic: see `band_names`."""
+        return band_names(self.formula, self.composite, difference=self.subtracted is not None)
 
     @cached_property
     def encoding(self) -> Encoding:
@@ -175,7 +219,8 @@ class Plan:
             return NUMBERS
         if self.formula.kind != "bands":
             return REFLECTANCES
-        return packing_of([scene.bands[name] for scene in self.all_scenes])
+        packing = packing_of if self.subtracted is None else packing_of_difference
+        return packing([scene.bands[name] for scene in self.all_scenes])
 
     @cached_property
     def digest(self) -> str:

@@ -53,6 +53,18 @@ def packing_of(bands: Sequence[Band]) -> Packing:
     return Packing(step, low + round((high - low) / step / 2) * step)
 
 
+def packing_of_difference(bands: Sequence[Band]) -> Packing:
+    """The packing of a difference of a band, from the band in each scene of both mosaics.
+
+    The scale is that of the band, or larger if the largest possible difference needs it; the offset is 0.
+    """
+    packing, found = packing_of(bands), _range_of(bands)
+    if packing in {NUMBERS, REFLECTANCES} or found is None:
+        return packing
+    low, high = found
+    return Packing(max(packing.scale, (high - low) / INT16_LARGEST), 0.0)
+
+
 def mostly_fits(expression: Expression, scenes: Sequence[Mapping[str, Band]]) -> bool:
     """Whether most values of an expression can be packed as reflectances; True if unknown.
 

@@ -1,10 +1,9 @@
 """The plan step: resolves scenes, determines the grid, divides the work, and refuses invalid requests early."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from mosaic_crds.errors import RequestError
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.source_kinds import SOURCE_KINDS
 from mosaic_crds.spec import MosaicRequestSpec
@@ -14,23 +13,22 @@ from shapely.geometry import mapping
 
 from mosaic_worker.composites import METHODS
 from mosaic_worker.geometry.area import projected_area, requested_area
-from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.sampling import Window, coarseness, grid_window
+from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.geometry.tiling import block_side, equal_ranges, sides_for, tile_side, tiles_of
 from mosaic_worker.plan.bands import band_names
 from mosaic_worker.plan.checks import area_warnings, check_calibration, check_packing
 from mosaic_worker.plan.estimate import estimate, tile_work
 from mosaic_worker.plan.gridding import fix_grid, grid_notes
-from mosaic_worker.plan.model import Plan, PlannedScene
+from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.notes import plan_notes
+from mosaic_worker.plan.sides import planned_sides, side_notes, subtracted
 from mosaic_worker.plan.stored import kept_plan, write_plan
 from mosaic_worker.product import product_of
 from mosaic_worker.sources.access.gate import Gate
 from mosaic_worker.sources.http.client import is_certain
 from mosaic_worker.sources.masks import mask_warnings
 from mosaic_worker.sources.resolve import MOST_SCENES, resolve
-from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene
-from mosaic_worker.sources.unreadable import unreadable_note
+from mosaic_worker.sources.scenes import Found, Scene
 from mosaic_worker.store import Store
 from mosaic_worker.version import code_digest, code_version
 
@@ -93,13 +91,13 @@ def input_bands(spec: MosaicRequestSpec) -> tuple[str, ...]:
     return METHODS[spec.composite.method].bands_to_read(product_of(spec.product).input_bands)
 
 
-def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
+def request_uid(request: MosaicRequest, found: Found) -> str:
     """A uid for a request outside Kubernetes: 16 hexadecimal digits.
 
     They are a digest of the request without spec.execution, the identities of its inputs, and the version of the code.
     """
-    asked = request.spec.model_dump_json(by_alias=True, exclude={"execution": True, "source": _KINDS})
-    inputs = _SCENES.dump_json(list(scenes)).decode()
+    asked = request.spec.model_dump_json(by_alias=True, exclude={"execution": True, "source": _KINDS, "minus": True})
+    inputs = "\n".join(_SCENES.dump_json(list(side.scenes)).decode() for side in found.sides)
     return hashlib.sha256(f"{asked}\n{inputs}\n{code_digest()}".encode()).hexdigest()[:16]
 
 
@@ -117,26 +115,23 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
     Raises:
         RequestError: the request is invalid.
     """
-    spec, scenes = request.spec, found.scenes
+    spec, scenes = request.spec, [scene for side in found.sides for scene in side.scenes]
     product, method = product_of(spec.product), METHODS[spec.composite.method]
-    calibrated = check_calibration(product, scenes, compared=method.compares_scenes)
+    compared = method.compares_scenes or found.subtracted is not None
+    calibrated = check_calibration(product, scenes, compared=compared)
     if spec.output.dtype == "int16":
         check_packing(product, scenes)
     area = requested_area(spec.area)
-    grid = fix_grid(spec, scenes, area, limits.pixels)
-    planned = [PlannedScene(scene, _window(scene, grid)) for scene in scenes]
-    touching = [item for item in planned if not item.window.empty]
-    if not touching:
-        raise RequestError(NOT_TOUCHED)
-    order = method.order([item.scene for item in touching])
-    ordered = tuple(touching[place] for place in order)
+    grid = fix_grid(spec, found, area, limits.pixels)
+    sides = planned_sides(found, grid, method)
+    ordered = tuple(planned for side in sides for planned in side)
     images = [(band.header.grid, band.header.blocks) for planned in ordered for band in planned.scene.bands.values()]
     block = block_side(images, grid)
     side = tile_side(grid, block, max(max(coarseness(image, grid)) for image, _ in images))
-    block, side = sides_for(len(band_names(product, spec.composite)), block, side)
+    block, side = sides_for(len(band_names(product, spec.composite, difference=spec.minus is not None)), block, side)
     until_full = method.stops_when_full(spec.composite)
-    work = [tile_work(tile, ordered, until_full=until_full) for tile in tiles_of(grid, side)]
-    expected = estimate(grid, ordered, len(product.output_bands), spec.grid.resampling, until_full=until_full)
+    work = [sum(tile_work(tile, each, until_full=until_full) for each in sides) for tile in tiles_of(grid, side)]
+    expected = estimate(grid, sides, len(product.output_bands), spec.grid.resampling, until_full=until_full)
     if limits.range_seconds:
         ranges = _ranges_of_pods(expected.core_seconds / limits.range_seconds, ranges)
     return Plan(
@@ -159,15 +154,15 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         calibrated=calibrated,
         estimate=expected,
         warnings=(
-            *unreadable_note(found.unreadable, found.total),
-            *found.notes,
+            *side_notes(found),
             *grid_notes(grid, spec.grid.resolution, area),
-            *area_warnings(grid, area, found.outside + len(scenes) - len(touching)),
-            *mask_warnings([item.scene.mask.values for item in touching if item.scene.mask], spec.composite),
+            *area_warnings(grid, area, sum(each.outside for each in found.sides) + len(scenes) - len(ordered)),
+            *mask_warnings([item.scene.mask.values for item in ordered if item.scene.mask], spec.composite),
             *plan_notes(product, scenes),
         ),
         on_unreadable=spec.source.on_unreadable,
-        unreadable=found.unreadable,
+        unreadable=tuple(scene for each in found.sides for scene in each.unreadable),
+        subtracted=subtracted(found, sides),
         shared=SHARES * expected.bytes <= limits.shared_bytes and _is_pinned(item.scene for item in ordered),
     )
 
@@ -189,15 +184,3 @@ def _is_pinned(scenes: Iterable[Scene]) -> bool:
     headers = [band.header for scene in found for band in scene.bands.values()]
     headers += [scene.mask.header for scene in found if scene.mask]
     return all(is_certain(header.identity) for header in headers)
-
-
-def _window(scene: Scene, grid: Grid) -> Window:
-    """The pixels that all bands of a scene may touch."""
-    windows = [grid_window(band.header.grid, grid) for band in scene.bands.values()]
-    return replace(
-        windows[0],
-        left=max(window.left for window in windows),
-        top=max(window.top for window in windows),
-        right=min(window.right for window in windows),
-        bottom=min(window.bottom for window in windows),
-    )

@@ -10,6 +10,8 @@ from mosaic_crds.source import MaskValues
 from mosaic_worker.geometry.grid import Grid
 
 NOT_TOUCHED = "spec.area: none of the scenes touches the area; compare its longitudes and latitudes with theirs"
+SIDES = ("spec.source", "spec.minus")
+"""The fields of a request with scenes, in the order of `Found.sides`."""
 Nodata = int | float
 
 
@@ -87,6 +89,11 @@ class Scene:
     mask: Mask | None
     item: str | None = None
 
+    @property
+    def hrefs(self) -> list[str]:
+        """The references of its files."""
+        return [file.href for file in (*self.bands.values(), self.mask) if file is not None]
+
 
 @dataclass(frozen=True)
 class Unreadable:
@@ -105,12 +112,19 @@ class Found:
         notes: sentences for the user.
         outside: the number of scenes whose files do not touch the area.
         unreadable: skipped scenes.
+        subtracted: the result for `spec.minus`, if the request has it.
     """
 
     scenes: Sequence[Scene]
     notes: tuple[str, ...] = ()
     outside: int = 0
     unreadable: tuple[Unreadable, ...] = ()
+    subtracted: "Found | None" = None
+
+    @property
+    def sides(self) -> "tuple[Found, ...]":
+        """This result, and that for `spec.minus`."""
+        return (self,) if self.subtracted is None else (self, self.subtracted)
 
     @property
     def total(self) -> int:

@@ -36,17 +36,22 @@ def read_or_reason(name: str, read: Callable[[], Read], on_unreadable: OnUnreada
         return Unreadable(name, str(error))
 
 
-def expect_most_readable(unreadable: Sequence[Unreadable], total: int) -> None:
-    """Check that at most half of the scenes are unreadable; `total` includes them.
+def expect_most_readable(unreadable: Sequence[Unreadable], total: int, where: str) -> None:
+    """Check that at most half of the scenes are unreadable.
+
+    Args:
+        unreadable: the unreadable scenes.
+        total: the number of scenes, including these.
+        where: the field of the request that describes the scenes.
 
     Raises:
         RequestError: there are more; the message lists the first ones.
     """
     if 2 * len(unreadable) > total:
         raise RequestError(
-            f"spec.source: {len(unreadable)} of {total} scenes cannot be read, and source.onUnreadable skips at most "
+            f"{where}: {len(unreadable)} of {total} scenes cannot be read, and source.onUnreadable skips at most "
             f"half of them: {listed(unreadable)}",
-            "spec.source",
+            where,
         )
 
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.pixels.chunks import touching_scenes
-from mosaic_worker.plan.model import Estimate, Plan, PlannedScene
+from mosaic_worker.plan.model import Estimate, Plan, PlannedScene, Subtracted
 
 ONLY_FOR_PUBLISHING = ("formats", "colormap", "stretch", "picture")
 """Fields of the output that finalize uses."""
@@ -38,7 +38,7 @@ class TileKeys:
         """
         plan = self._plan
         scenes = [
-            (number if plan.composite.chosen else 0, number in skipped, self._scene(number))
+            (number if plan.composite.chosen else 0, number in skipped, number in plan.sides[-1], self._scene(number))
             for number, _ in touching_scenes(plan, tile)
         ]
         return _digest(json.dumps([self._common, tile.index, scenes]).encode())
@@ -59,6 +59,7 @@ class TileKeys:
             warnings=(),
             unreadable=(),
             shared=False,
+            subtracted=plan.subtracted and Subtracted(0, 0),
         )
         return _digest(common.to_json() + repr(plan.encoding).encode())
 

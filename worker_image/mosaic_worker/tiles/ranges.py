@@ -123,7 +123,7 @@ def make_part(
     part = encode_part(values, plan.encoding, place, part_levels(plan.grid, plan.tile_side, plan.block))
     statistics = measure(
         plan.encoding.values(plan.encoding.stored(values))[:product],
-        normalised_difference=plan.formula.normalised_difference,
+        normalised_difference=plan.normalised_difference,
         out_of_range=pixels.out_of_range,
         overflow=overflow[:product],
         inside=pixels.inside,

@@ -13,7 +13,7 @@ from mosaic_crds import names
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.pixels.compute import UnreadableSceneError
 from mosaic_worker.plan.model import Plan
-from mosaic_worker.sources.scenes import Unreadable
+from mosaic_worker.sources.scenes import SIDES, Unreadable
 from mosaic_worker.sources.unreadable import expect_most_readable
 from mosaic_worker.store import Store
 
@@ -31,9 +31,17 @@ def unreadable_scenes(plan: Plan, store: Store) -> frozenset[int]:
         number for number in range(1, len(plan.scenes) + 1) if names.unreadable_key(plan.uid, number) in keys
     )
     if numbers:
-        unreadable = [*plan.unreadable, *reasons(plan, numbers, store)]
-        expect_most_readable(unreadable, len(plan.scenes) + len(plan.unreadable))
+        _expect_most_readable(plan, numbers, store)
     return numbers
+
+
+def _expect_most_readable(plan: Plan, numbers: frozenset[int], store: Store) -> None:
+    """Check each side of the plan."""
+    skipped = len(plan.unreadable) - (plan.subtracted.unreadable if plan.subtracted else 0)
+    earlier = [plan.unreadable[:skipped], plan.unreadable[skipped:]]
+    for side, before, field in zip(plan.sides, earlier, SIDES, strict=False):
+        unreadable = [*before, *reasons(plan, numbers & set(side), store)]
+        expect_most_readable(unreadable, len(side) + len(before), field)
 
 
 def note_unreadable(plan: Plan, error: UnreadableSceneError, store: Store) -> None:

@@ -6,7 +6,7 @@ are in the request or in its STAC Items, and other sources get new ones from the
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from threading import RLock
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
@@ -124,3 +124,28 @@ class Signer:
             if self._urls.get(href) == before:
                 self._ends[href] = None  # the old one is used until the server refuses it
             return self._urls.get(href) != before
+
+
+class JoinedSigner(Signer):
+    """Signs the URLs of several sources, each with the signer of its source."""
+
+    def __init__(self, signers: Sequence[tuple[Signer, Iterable[str]]]) -> None:
+        """`signers` has each signer with the unsigned URLs of its files; the first signer gets all other URLs."""
+        super().__init__(connections=min((each.connections for each, _ in signers if each.connections), default=None))
+        self._first = signers[0][0]
+        self._signers = {href: signer for signer, hrefs in reversed(signers) for href in hrefs}
+
+    def take(self, url: str) -> str:
+        """See `Signer`."""
+        return self._of(unsigned(url)).take(url)
+
+    def sign(self, href: str) -> str:
+        """See `Signer`."""
+        return self._of(href).sign(href)
+
+    def renew(self, href: str) -> bool:
+        """See `Signer`."""
+        return self._of(href).renew(href)
+
+    def _of(self, href: str) -> Signer:
+        return self._signers.get(href, self._first)

@@ -53,10 +53,12 @@ class SceneSource(ABC):
     Attributes:
         gate: what may be read.
         on_unreadable: whether an unusable scene is an error.
+        where: the field of the request that describes it, for messages.
     """
 
     gate: Gate
     on_unreadable: OnUnreadable
+    where: str
 
     @abstractmethod
     def scenes(self, query: SceneQuery) -> Found:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import parse_json
@@ -23,7 +22,6 @@ from mosaic_worker.sources.kinds.searched import SearchedSource
 from mosaic_worker.sources.scenes import Scene
 from mosaic_worker.sources.search.catalogue import Catalogue, item_signer
 
-WHERE = f"spec.source.{EARTH_DAILY.key}"
 API_URL = "https://api.earthdaily.com/platform/v1/stac"
 AUTH_URL = "https://api.earthdaily.com/account_management/v1/authentication/api_tokens/exchange"
 FILE_CONNECTIONS, CATALOGUE_CONNECTIONS = 2, 1
@@ -50,8 +48,12 @@ class Account:
     api_url: str = API_URL
 
 
-def account_from(environment: Mapping[str, str]) -> Account:
+def account_from(environment: Mapping[str, str], where: str) -> Account:
     """The account in the environment, in the variables of the client of EarthDaily.
+
+    Args:
+        environment: the environment.
+        where: the field of the request that needs it, for messages.
 
     Raises:
         RequestError: there is no account.
@@ -59,7 +61,7 @@ def account_from(environment: Mapping[str, str]) -> Account:
     missing = [name for name in EARTH_DAILY.credentials if not environment.get(name)]
     if missing:
         raise RequestError(
-            f"{WHERE}: set {' and '.join(missing)} of an EarthDaily account in the environment; on Kubernetes set "
+            f"{where}: set {' and '.join(missing)} of an EarthDaily account in the environment; on Kubernetes set "
             "earthDaily.secretName of the chart"
         )
     return Account(
@@ -75,7 +77,6 @@ class EarthDailySource(SearchedSource):
     """`spec.source.earthDaily`."""
 
     asked: EarthDaily
-    where: ClassVar[str] = WHERE
 
     def signer(self, scenes: Sequence[Scene] = ()) -> Signer:
         """See `SceneSource`; without a signature EarthDaily returns no file."""
@@ -83,9 +84,9 @@ class EarthDailySource(SearchedSource):
 
     def catalogue(self, signer: Signer) -> Catalogue:
         """See `SearchedSource`."""
-        account = account_from(os.environ)
+        account = account_from(os.environ, self.where)
         client = Client(self.gate, signer, connections=CATALOGUE_CONNECTIONS)
-        return Catalogue(account.api_url, self.where, client, _Token(account, client).headers)
+        return Catalogue(account.api_url, self.where, client, _Token(account, client, self.where).headers)
 
     def advice(self, catalogue: Catalogue, area: BaseGeometry) -> str:  # noqa: ARG002 (the interface's)
         """See `SearchedSource`."""
@@ -99,8 +100,8 @@ class EarthDailySource(SearchedSource):
 class _Token:
     """The token of an account, renewed before it expires. It is thread-safe."""
 
-    def __init__(self, account: Account, client: Client) -> None:
-        self._account, self._client = account, client
+    def __init__(self, account: Account, client: Client, where: str) -> None:
+        self._account, self._client, self._where = account, client, where
         self._lock = threading.Lock()
         self._token, self._ends = "", 0.0
 
@@ -127,16 +128,18 @@ class _Token:
         )
         if response.status_code in {400, 401}:
             raise RequestError(
-                f"{WHERE}: EarthDaily refuses the credentials ({response.status_code}); check EDS_CLIENT_ID and "
+                f"{self._where}: EarthDaily refuses the credentials ({response.status_code}); check EDS_CLIENT_ID and "
                 "EDS_SECRET in the environment, or in the Secret on Kubernetes"
             )
         if response.status_code == 403:
-            raise RequestError(f"{WHERE}: EarthDaily denies access to this account (403); ask EarthDaily for access")
+            raise RequestError(
+                f"{self._where}: EarthDaily denies access to this account (403); ask EarthDaily for access"
+            )
         if not response.ok or response.is_redirect:
-            raise PassingError(f"{WHERE}: EarthDaily returned no token ({response.status_code})")
+            raise PassingError(f"{self._where}: EarthDaily returned no token ({response.status_code})")
         try:
             given = parse_json(response.content, account.auth_url)
             self._token = str(given["access_token"])
             self._ends = time.monotonic() + float(given.get("expires_in", 3600))
         except (RequestError, ValueError, KeyError, TypeError, AttributeError):
-            raise PassingError(f"{WHERE}: EarthDaily returned no token") from None
+            raise PassingError(f"{self._where}: EarthDaily returned no token") from None

@@ -8,7 +8,6 @@ from functools import partial
 from mosaic_crds.composite import Composite
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import Files, FilesScene, OnUnreadable
-from mosaic_crds.source_kinds import FILES
 from mosaic_crds.spelling import counted
 from shapely.geometry.base import BaseGeometry
 
@@ -25,7 +24,6 @@ from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.scenes import Found, Scene, Unreadable
 from mosaic_worker.sources.unreadable import read_or_reason
 
-WHERE = f"spec.source.{FILES.key}"
 MOST_SCENES = 500
 """The maximum of a request, also if an entry has many Items."""
 PREFETCH_ITEMS = 16
@@ -45,7 +43,7 @@ class FilesSource(SceneSource):
     def scenes(self, query: SceneQuery) -> Found:
         """See `SceneSource`. Layers of classes are used only where the request masks classes."""
         with Headers(self.gate, self.signer()) as headers:
-            entries = _Entries(query.bands, query.composite, headers, self.on_unreadable)
+            entries = _Entries(self.where, query.bands, query.composite, headers, self.on_unreadable)
             observed: dict[Hashable, Scene] = {}
             unreadable: list[Unreadable] = []
             listed = 0
@@ -70,7 +68,7 @@ class FilesSource(SceneSource):
         def ask(_: str) -> Iterator[str]:
             for number, scene in enumerate(self.asked.scenes):
                 if scene.item is not None:
-                    where = f"{WHERE}.scenes[{number}].item"
+                    where = f"{self.where}.scenes[{number}].item"
                     try:
                         for item in read_items(self.gate.admit(scene.item, where), where, client, self.on_unreadable):
                             yield from () if isinstance(item, Unreadable) else item.signed_hrefs()
@@ -97,6 +95,7 @@ class _Entries:
     """Reads the entries of the list.
 
     Attributes:
+        where: the field of the request with the list.
         bands: the canonical names of the bands.
         composite: has the classes that the request masks.
         headers: the files of the request.
@@ -104,6 +103,7 @@ class _Entries:
         notes: notes on the Items.
     """
 
+    where: str
     bands: Sequence[str]
     composite: Composite
     headers: Headers
@@ -112,7 +112,7 @@ class _Entries:
 
     def read(self, entry: FilesScene, number: int, most: int) -> Sequence[Scene | Unreadable]:
         """The scenes of an entry, at most `most`."""
-        where, name = f"{WHERE}.scenes[{number}]", f"scene-{number + 1}"
+        where, name = f"{self.where}.scenes[{number}]", f"scene-{number + 1}"
         items = read_or_reason(name, partial(self._items, entry, where), self.on_unreadable)
         if isinstance(items, Unreadable):
             return [items]

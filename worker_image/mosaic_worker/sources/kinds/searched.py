@@ -3,7 +3,6 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from mosaic_crds.source import EarthDaily, Stac
 from shapely.geometry.base import BaseGeometry
@@ -24,11 +23,9 @@ class SearchedSource(SceneSource):
 
     Attributes:
         asked: its part of the request.
-        where: the field of the request that describes it.
     """
 
     asked: Stac | EarthDaily
-    where: ClassVar[str]
 
     @abstractmethod
     def catalogue(self, signer: Signer) -> Catalogue:

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from mosaic_crds.source import Stac
-from mosaic_crds.source_kinds import STAC
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.sources.http.client import Client
@@ -30,7 +28,6 @@ class StacSource(SearchedSource):
     """`spec.source.stac`."""
 
     asked: Stac
-    where: ClassVar[str] = f"spec.source.{STAC.key}"
 
     def signer(self, scenes: Sequence[Scene] = ()) -> Signer:
         """See `SceneSource`."""

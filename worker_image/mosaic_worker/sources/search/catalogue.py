@@ -245,8 +245,7 @@ def item_signer(
     places: dict[str, str] = {}
     for scene in scenes:
         if scene.item is not None:
-            hrefs = [band.href for band in scene.bands.values()] + ([scene.mask.href] if scene.mask else [])
-            places |= dict.fromkeys(hrefs, scene.item)
+            places |= dict.fromkeys(scene.hrefs, scene.item)
 
     def ask(href: str) -> Iterator[str]:
         if href in places:
