@@ -13,6 +13,7 @@ from mosaic_crds.fields import DISTINCT, Model, Percent, Rule
 
 Method = Literal["latest", "oldest", "leastCloudy", "greenest", "medoid", "mean", "median", "min", "max", "percentile"]
 Of = Literal["product", "bands"]
+Prefer = Literal["newest", "clear"]
 MaskClass = Literal["cloud", "shadow", "cirrus", "snow", "water"]
 
 
@@ -24,18 +25,26 @@ class MethodInfo:
         title: its name in a form.
         description: what each pixel of the mosaic is.
         takes_scenes: whether each pixel comes from one scene, so that `chosen` can name it.
+        takes_first: whether that is the first valid one in the order of the method.
+        by_clouds: whether that order is the one of cloud cover.
     """
 
     title: str
     description: str
     takes_scenes: bool = False
+    takes_first: bool = False
+    by_clouds: bool = False
 
 
 METHODS: dict[Method, MethodInfo] = {
-    "latest": MethodInfo("Latest", "the newest observation", takes_scenes=True),
-    "oldest": MethodInfo("Oldest", "the oldest observation", takes_scenes=True),
+    "latest": MethodInfo("Latest", "the newest observation", takes_scenes=True, takes_first=True),
+    "oldest": MethodInfo("Oldest", "the oldest observation", takes_scenes=True, takes_first=True),
     "leastCloudy": MethodInfo(
-        "Least cloudy", "the observation of the scene with the lowest cloud cover", takes_scenes=True
+        "Least cloudy",
+        "the observation of the scene with the lowest cloud cover",
+        takes_scenes=True,
+        takes_first=True,
+        by_clouds=True,
     ),
     "greenest": MethodInfo(
         "Greenest (maximum NDVI)", "the observation with the highest NDVI, which needs red and nir", takes_scenes=True
@@ -52,6 +61,8 @@ METHODS: dict[Method, MethodInfo] = {
     "percentile": MethodInfo("Percentile", "the percentile of all observations that composite.percentile gives"),
 }
 _TAKE_SCENES = [name for name, info in METHODS.items() if info.takes_scenes]
+_TAKE_FIRST = [name for name, info in METHODS.items() if info.takes_first]
+_BY_CLOUDS = [name for name, info in METHODS.items() if info.by_clouds]
 
 
 class Composite(Model):
@@ -70,6 +81,22 @@ class Composite(Model):
             message=f"it needs a method that takes whole scenes: {', '.join(_TAKE_SCENES[:-1])} or {_TAKE_SCENES[-1]}",
             field="chosen",
         ),
+        Rule(
+            server=f"!has(self.enough) || !(self.method in {_TAKE_FIRST})",
+            holds=lambda composite: composite.enough is None or composite.method not in _TAKE_FIRST,
+            message=f"{', '.join(_TAKE_FIRST[:-1])} and {_TAKE_FIRST[-1]} use one observation of each pixel; remove it",
+            field="enough",
+        ),
+        Rule(
+            server=f"!has(self.prefer) || has(self.enough) || (self.prefer == 'clear' && self.method in {_BY_CLOUDS})",
+            holds=lambda composite: (
+                composite.prefer is None
+                or composite.enough is not None
+                or (composite.prefer == "clear" and composite.method in _BY_CLOUDS)
+            ),
+            message=f"set it with enough; clear is also allowed with method {' or '.join(_BY_CLOUDS)}",
+            field="prefer",
+        ),
     )
 
     method: Annotated[
@@ -85,6 +112,13 @@ class Composite(Model):
     of: Of = "product"
     """product: reduce the values of the product. bands: reduce each band before the product is computed. For methods
     that take whole scenes: whether the scene needs a valid product or only valid bands."""
+    enough: Annotated[int, Field(ge=1, le=500)] | None = None
+    """Compose only this many valid observations of each pixel: the first ones in the order of `prefer`. Further scenes
+    are not read where all pixels have them. count is at most this number."""
+    prefer: Prefer | None = None
+    """The order of scenes for enough, by default newest. newest: the newest first. clear: the scene first whose mask
+    leaves most of the area visible, whatever its cloud cover in the catalogue; with method leastCloudy, this order
+    replaces the one by cloud cover. The masks are read once while planning."""
     mask: Annotated[list[MaskClass], Field(max_length=5), DISTINCT] = Field([])
     """Classes to mask, by the masks of the scenes. Masks of EarthDaily have no snow and water; those of Landsat have
     cirrus since Landsat 8."""

@@ -642,6 +642,37 @@ COMPOSITE = [
         "spec.composite.chosen is true; "
         f"it needs a method that takes whole scenes: {', '.join(TAKE_SCENES[:-1])} or {TAKE_SCENES[-1]}",
     ),
+    valid("enough observations", {"spec.composite": {"method": "percentile", "percentile": 25, "enough": 1}}),
+    *(
+        valid(f"enough {order} observations", {"spec.composite": {"enough": 500, "prefer": order}})
+        for order in ("newest", "clear")
+    ),
+    valid("the clearest scene", {"spec.composite": {"method": "leastCloudy", "prefer": "clear"}}),
+    *(
+        invalid(
+            f"enough of {method}",
+            {"spec.composite": {"method": method, "enough": 2}},
+            "spec.composite.enough is 2; latest, oldest and leastCloudy use one observation of each pixel; remove it",
+        )
+        for method in ("latest", "oldest", "leastCloudy")
+    ),
+    invalid("no observation", {"spec.composite": {"enough": 0}}, "spec.composite.enough is 0; it must be at least 1"),
+    invalid(
+        "501 observations", {"spec.composite": {"enough": 501}}, "spec.composite.enough is 501; it must be at most 500"
+    ),
+    *(
+        invalid(
+            f"{method} that prefers the {order} scenes",
+            {"spec.composite": {"method": method, "prefer": order}},
+            f'spec.composite.prefer is "{order}"; set it with enough; clear is also allowed with method leastCloudy',
+        )
+        for method, order in (("median", "clear"), ("latest", "clear"), ("leastCloudy", "newest"))
+    ),
+    invalid(
+        "an unknown order",
+        {"spec.composite": {"enough": 2, "prefer": "oldest"}},
+        'spec.composite.prefer is "oldest"; use newest or clear',
+    ),
     invalid(
         "an unknown class",
         {"spec.composite": {"mask": ["cloud", "clouds"]}},

@@ -19,6 +19,7 @@ from mosaic_worker.composites import METHODS
 from mosaic_worker.composites import medoid as medoids
 from mosaic_worker.composites.greenest import ndvi
 from mosaic_worker.composites.medoid import medoid
+from mosaic_worker.composites.observations import Observations
 
 stacks = arrays(
     np.float32,
@@ -264,6 +265,7 @@ def test_compared_scenes_without_a_date_are_allowed_and_come_last():
 def test_the_contract_lists_the_methods_of_the_registry_and_describes_each():
     assert list(METHODS) == list(get_args(contract.Method)) == list(contract.METHODS)
     assert all(name == method.name for name, method in METHODS.items())
+    assert all(METHODS[name].takes_first_valid == info.takes_first for name, info in contract.METHODS.items())
     assert len({info.title for info in contract.METHODS.values()}) == len(METHODS)
 
 
@@ -288,6 +290,7 @@ def test_a_method_compares_as_many_layers_as_its_memory_estimate_assumes(method,
 def test_the_memory_estimate_includes_all_scenes_that_a_method_keeps(method):
     def held(scenes):
         work = reducer(method, (1, 64, 64), scenes, 10.0 if method == "percentile" else None)
-        return sum(value.nbytes for value in vars(work).values() if isinstance(value, np.ndarray))
+        parts = [work, *(value for value in vars(work).values() if isinstance(value, Observations))]
+        return sum(value.nbytes for part in parts for value in vars(part).values() if isinstance(value, np.ndarray))
 
     assert (held(9) > held(3)) == METHODS[method].keeps_all_scenes

@@ -24,10 +24,12 @@ from support.scenes.rasters import noise, write_raster
 
 NOT_IN_PIXELS = {
     "uid", "name", "ranges", "estimate", "warnings", "unreadable", "shared",
-    "output.formats", "output.colormap", "output.stretch", "output.picture",
+    "output.formats", "output.colormap", "output.stretch", "output.picture", "scenes.clear",
 }  # fmt: skip
 """What may differ between requests that share a tile. A new field of a plan changes the key until it is added here."""
-NOT_ALONE = {"product.index", "product.expression", "composite.percentile"}
+NOT_ALONE = {
+    "product.index", "product.expression", "composite.percentile", "composite.enough", "composite.prefer",
+}  # fmt: skip
 """Fields that are only valid together with others."""
 GRID = {"crs": "x", "left": 0, "top": 0, "xres": 1, "yres": 1, "width": 1, "height": 1}
 HEADER = {"grid": GRID, "dtype": "x", "blocks": [1, 1], "identity": "x"}
@@ -112,6 +114,8 @@ def plan(folder) -> Plan:
 def field(path: tuple[str | int, ...]) -> str:
     """The field of a plan that a path is in; two levels of those with several."""
     names = [str(step) for step in path if isinstance(step, str)]
+    if names == ["scenes", "clear"]:
+        return "scenes.clear"
     return ".".join(names[:2]) if names[0] in {"output", "product", "composite"} else names[0]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.spec import MosaicRequestSpec
+from mosaic_worker.composites import METHODS
 from mosaic_worker.geometry.area import requested_area
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.tiling import BLOCK, tile_side, tiles_of
@@ -80,7 +81,8 @@ def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Es
     resolution, warnings = _resolution(settings, asked)
     grid = grid_over(area, asked.grid.crs, resolution, settings.max_pixels)
     megapixels, bands = grid.pixels / 1e6, len(input_bands(asked))
-    core_seconds = megapixels * (PRODUCT_SECONDS + DECODE_SECONDS["other"] * bands * (scenes or 1))
+    read = _read(asked, scenes or 1)
+    core_seconds = megapixels * (PRODUCT_SECONDS + DECODE_SECONDS["other"] * bands * read)
     tiles = len(tiles_of(grid, tile_side(grid, BLOCK)))
     size = round(COMPRESSED * 4 * len(product.output_bands) * grid.pixels)
     found = _estimate(settings, asked, grid, tiles, scenes, core_seconds, size, warnings)
@@ -124,6 +126,12 @@ def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> Sc
         most_cloud=max(covers, default=None),
         message=message,
     )
+
+
+def _read(spec: MosaicRequestSpec, scenes: int) -> int:
+    """The number of scenes that are read; with masks, whose clouds are unknown here, all."""
+    most = METHODS[spec.composite.method].most_observations(spec.composite)
+    return scenes if most is None or spec.composite.mask else min(scenes, most)
 
 
 def _resolution(settings: Settings, spec: MosaicRequestSpec) -> tuple[float, tuple[str, ...]]:

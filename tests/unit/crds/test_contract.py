@@ -88,6 +88,8 @@ def test_omitted_fields_have_the_documented_defaults():
         "method": "median",
         "percentile": None,
         "of": "product",
+        "enough": None,
+        "prefer": None,
         "mask": [],
         "above": 40.0,
         "open": 0,

@@ -12,9 +12,8 @@ from mosaic_worker.composites.reducer import Floats, Layer, Reducer
 
 class _First(Reducer):
     def __init__(self, composite: Composite, shape: tuple[int, int, int], *_: int) -> None:
-        super().__init__(shape)
+        super().__init__(shape, None if composite.count else 1)
         self._found = np.full(shape, np.nan, np.float32)
-        self._keeps_first = not composite.count
 
     def _take(self, layer: Layer) -> NDArray[np.bool_]:
         fresh: NDArray[np.bool_] = layer.valid & (self.chosen == 0)

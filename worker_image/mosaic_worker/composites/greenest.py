@@ -12,8 +12,8 @@ NO_NDVI = -2.0
 
 
 class _Greenest(Reducer):
-    def __init__(self, _: Composite, shape: tuple[int, int, int], *__: int) -> None:
-        super().__init__(shape)
+    def __init__(self, composite: Composite, shape: tuple[int, int, int], *_: int) -> None:
+        super().__init__(shape, composite.enough)
         self._found = np.full(shape, np.nan, np.float32)
         self._highest = np.full(shape[1:], -np.inf, np.float32)
 

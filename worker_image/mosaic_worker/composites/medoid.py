@@ -11,6 +11,7 @@ from mosaic_crds.composite import Composite
 from numpy.typing import NDArray
 
 from mosaic_worker.composites.method import CompositeMethod, age
+from mosaic_worker.composites.observations import Observations
 from mosaic_worker.composites.reducer import Floats, Layer, Reducer
 
 FARTHEST = float(np.finfo(np.float32).max)
@@ -20,29 +21,29 @@ CHUNK = 2**17
 
 
 class _Medoid(Reducer):
-    """Keeps all scenes, and the layers that they are compared by, if these are not the values."""
+    """Keeps all observations, and the layers that they are compared by, if these are not the values."""
 
-    def __init__(self, _: Composite, shape: tuple[int, int, int], scenes: int, compared: int) -> None:
-        super().__init__(shape)
-        self._layers = np.empty((scenes, *shape), np.float32)
-        self._compared = np.empty((scenes, compared, *shape[1:]), np.float32) if compared else self._layers
-        self._numbers: list[int] = []
+    def __init__(self, composite: Composite, shape: tuple[int, int, int], scenes: int, compared: int) -> None:
+        super().__init__(shape, composite.enough)
+        self._shape = shape
+        self._kept = Observations(shape, scenes)
+        self._compared = Observations((compared, *shape[1:]), scenes) if compared else self._kept
+        self._numbers = np.zeros((scenes, *(shape[1:] if composite.enough else (1, 1))), np.uint16)
 
     def _take(self, layer: Layer) -> None:
-        place = len(self._numbers)
-        self._numbers.append(layer.number)
-        self._layers[place] = layer.values
-        self._compared[place] = layer.compared
-        np.copyto(self._compared[place], np.nan, where=~layer.valid)
+        for place, where in self.places(layer.valid):
+            self._kept.put(place, layer.values, where)
+            if self._compared is not self._kept:
+                self._compared.put(place, layer.compared, where)
+            np.copyto(self._numbers[place], layer.number, where=where if self._enough else True)
 
     def _values(self) -> Floats:
-        taken = len(self._numbers)
-        if taken == 0:
-            return np.full(self._layers.shape[1:], np.nan, np.float32)
-        nearest = medoid(self._compared[:taken])
-        self.chosen = np.where(self.count > 0, np.array(self._numbers, np.uint16)[nearest], np.uint16(0))
-        found: Floats = np.take_along_axis(self._layers[:taken], nearest[np.newaxis, np.newaxis], 0)[0]
-        np.copyto(found, np.nan, where=self.count == 0)
+        layers = self._kept.layers
+        if len(layers) == 0:
+            return np.full(self._shape, np.nan, np.float32)
+        nearest = medoid(self._compared.layers)[np.newaxis]
+        self.chosen = np.where(self.count > 0, np.take_along_axis(self._numbers, nearest, 0)[0], np.uint16(0))
+        found: Floats = np.take_along_axis(layers, nearest[np.newaxis], 0)[0]
         return found
 
 

@@ -78,20 +78,29 @@ class CompositeMethod:
                 )
         return sorted(places, key=lambda place: key(scenes[place]))
 
+    def most_observations(self, composite: Composite) -> int | None:
+        """The number of valid observations after which a pixel does not change; None if each can change it."""
+        if self.takes_first_valid:
+            return None if composite.count else 1
+        return composite.enough
+
     def stops_when_full(self, composite: Composite) -> bool:
         """Whether a tile probably reads only the first scene at each place: pixels are not masked or counted."""
         return self.takes_first_valid and not composite.mask and not composite.count
 
-    def bytes_per_pixel(self, bands: int, scenes: int, compared: int) -> int:
+    def bytes_per_pixel(self, bands: int, scenes: int, compared: int, enough: int | None = None) -> int:
         """The approximate memory of a reducer and of a scene, for each pixel.
 
         Args:
             bands: the number of composed bands.
             scenes: the maximum number of scenes.
             compared: the number of layers to compare.
+            enough: the number of observations that a pixel uses; all if None.
         """
-        held = scenes if self.keeps_all_scenes else 2
-        return 4 * (bands + compared) * (held + 4) + 16
+        kept = scenes if enough is None else min(scenes, enough)
+        held = kept if self.keeps_all_scenes else 2
+        numbers = 2 * held if self.keeps_all_scenes and enough is not None else 0
+        return 4 * (bands + compared) * (held + 4) + numbers + 16
 
 
 def age(scene: Observed) -> float:

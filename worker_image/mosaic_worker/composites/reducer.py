@@ -1,6 +1,7 @@
 """The base of reducers: they get the scenes of a tile one by one, and return one value per pixel."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ class Reduced:
 
     Attributes:
         values: float32 (bands, height, width), NaN if no scene is valid.
-        count: uint16 (height, width), the number of valid scenes.
+        count: uint16 (height, width), the number of valid scenes that were used.
         chosen: uint16 (height, width), the 1-based number of the scene of the pixel; 0 for none, and for methods that
             do not take pixels from one scene.
     """
@@ -34,7 +35,7 @@ class Layer:
         number: its number, from 1.
         values: float32 (bands, height, width).
         compared: the layers to compare, float32 (bands, height, width).
-        valid: (height, width), where none of these is NaN.
+        valid: (height, width), where none of these is NaN, and the pixel uses the scene.
     """
 
     number: int
@@ -44,14 +45,18 @@ class Layer:
 
 
 class Reducer(ABC):
-    """Reduces scenes that are added one by one. A pixel of a scene is valid if none of its bands is NaN."""
+    """Reduces scenes that are added one by one. A pixel of a scene is valid if none of its bands is NaN.
 
-    _keeps_first = False
-    """Whether a pixel with a value never changes."""
+    Args:
+        shape: (bands, height, width) of a scene.
+        enough: each pixel uses only so many valid observations, the first ones; all if None.
+    """
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
+    def __init__(self, shape: tuple[int, int, int], enough: int | None = None) -> None:
         self.count = np.zeros(shape[1:], np.uint16)
         self.chosen = np.zeros(shape[1:], np.uint16)
+        self._enough = enough
+        self._added = 0
 
     def open_pixels(self, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.bool_] | None:
         """The pixels that further scenes can change, (height, width); all if None.
@@ -59,20 +64,35 @@ class Reducer(ABC):
         Args:
             wanted: the pixels that matter, (height, width); all if None.
         """
-        if not self._keeps_first:
+        if self._enough is None:
             return wanted
-        empty: NDArray[np.bool_] = self.chosen == 0
-        return empty if wanted is None else empty & wanted
+        unfilled: NDArray[np.bool_] = self.count < self._enough
+        return unfilled if wanted is None else unfilled & wanted
 
     def add(self, number: int, values: Floats, compared: Floats | None = None) -> None:
         """Add a scene; arguments as in `Layer`, `compared` by default the values."""
         valid = np.logical_and.reduce(~np.isnan(values), axis=0)
         if compared is not None:
             valid &= np.logical_and.reduce(~np.isnan(compared), axis=0)
+        if self._enough is not None:
+            valid &= self.count < self._enough
         taken = self._take(Layer(number, values, values if compared is None else compared, valid))
         if taken is not None:
             self.chosen[taken] = number
         self.count += valid
+        self._added += 1
+
+    def places(self, valid: NDArray[np.bool_]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """Where to keep a scene in a stack of layers: layers, and for each the pixels, (height, width).
+
+        A layer for each scene; if only some observations are used, the first unused layer of each pixel, so that there
+        are at most so many.
+        """
+        if self._enough is None:
+            yield self._added, valid
+        else:
+            for place in np.flatnonzero(np.bincount(self.count[valid])):
+                yield int(place), valid & (self.count == place)
 
     def result(self) -> Reduced:
         """The result of the scenes so far."""

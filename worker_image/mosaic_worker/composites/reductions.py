@@ -5,14 +5,15 @@ import numpy as np
 from mosaic_crds.composite import Composite
 
 from mosaic_worker.composites.method import CompositeMethod
+from mosaic_worker.composites.observations import Observations
 from mosaic_worker.composites.reducer import Counts, Floats, Layer, Reducer
 
 
 class _Mean(Reducer):
     """Sums in float64, in the order of the scenes."""
 
-    def __init__(self, _: Composite, shape: tuple[int, int, int], *__: int) -> None:
-        super().__init__(shape)
+    def __init__(self, composite: Composite, shape: tuple[int, int, int], *_: int) -> None:
+        super().__init__(shape, composite.enough)
         self._sum = np.zeros(shape, np.float64)
 
     def _take(self, layer: Layer) -> None:
@@ -24,8 +25,8 @@ class _Mean(Reducer):
 
 
 class _Extreme(Reducer):
-    def __init__(self, shape: tuple[int, int, int], extreme: np.ufunc) -> None:
-        super().__init__(shape)
+    def __init__(self, composite: Composite, shape: tuple[int, int, int], extreme: np.ufunc) -> None:
+        super().__init__(shape, composite.enough)
         self._found = np.full(shape, np.nan, np.float32)
         self._extreme = extreme
 
@@ -37,26 +38,23 @@ class _Extreme(Reducer):
 
 
 class _Stack(Reducer):
-    """Keeps all scenes; without a percentile in the request, for the median."""
+    """Keeps all observations; without a percentile in the request, for the median."""
 
     def __init__(self, composite: Composite, shape: tuple[int, int, int], scenes: int, _: int) -> None:
-        super().__init__(shape)
+        super().__init__(shape, composite.enough)
         self._shape = shape
         self._percentile = 50.0 if composite.percentile is None else composite.percentile
-        self._layers = np.empty((scenes, *shape), np.float32)
-        self._taken = 0
+        self._kept = Observations(shape, scenes)
 
     def _take(self, layer: Layer) -> None:
-        kept = self._layers[self._taken]
-        kept.fill(np.nan)
-        np.copyto(kept, layer.values, where=layer.valid)
-        self._taken += 1
+        for place, where in self.places(layer.valid):
+            self._kept.put(place, layer.values, where)
 
     def _values(self) -> Floats:
-        layers = self._layers[: self._taken]
-        if self._taken == 0:
+        layers = self._kept.layers
+        if len(layers) == 0:
             return np.full(self._shape, np.nan, np.float32)
-        if self._taken == 1:  # any percentile of one value is that value
+        if len(layers) == 1:  # any percentile of one value is that value
             only: Floats = layers[0]
             return only
         if self._percentile == 50:
@@ -88,6 +86,6 @@ def nan_percentile(layers: Floats, count: Counts, percentile: float) -> Floats:
 
 MEAN = CompositeMethod("mean", _Mean)
 MEDIAN = CompositeMethod("median", _Stack, keeps_all_scenes=True)
-MIN = CompositeMethod("min", lambda _, shape, *__: _Extreme(shape, np.fmin))
-MAX = CompositeMethod("max", lambda _, shape, *__: _Extreme(shape, np.fmax))
+MIN = CompositeMethod("min", lambda composite, shape, *_: _Extreme(composite, shape, np.fmin))
+MAX = CompositeMethod("max", lambda composite, shape, *_: _Extreme(composite, shape, np.fmax))
 PERCENTILE = CompositeMethod("percentile", _Stack, keeps_all_scenes=True)

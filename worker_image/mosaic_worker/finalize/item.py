@@ -157,11 +157,13 @@ def _lineage(plan: Plan, used: Sequence[int]) -> str:
     hidden = f", without {', '.join(plan.composite.mask)}" if plan.composite.mask else ""
     counts = [counted(sum(number in side for number in used), "scene") for side in plan.sides]
     terms = " minus ".join(f"{plan.formula.title} of {count}" for count in counts)
-    return f"{terms}{hidden}, composed by {method} per {plan.composite.of}."
+    enough = f" of {counted(plan.composite.enough, 'observation')} at most" if plan.composite.enough else ""
+    return f"{terms}{hidden}, composed by {method}{enough} per {plan.composite.of}."
 
 
 def _scene(plan: Plan, number: int) -> dict[str, Any]:
-    scene = plan.scenes[number - 1].scene
+    planned = plan.scenes[number - 1]
+    scene = planned.scene
     described: dict[str, Any] = {
         "number": number,
         "id": scene.id,
@@ -173,6 +175,8 @@ def _scene(plan: Plan, number: int) -> dict[str, Any]:
         described["eo:cloud_cover"] = scene.cloud_cover
     if plan.subtracted is not None:
         described["subtracted"] = number in plan.sides[1]
+    if planned.clear is not None:
+        described["mosaic:clear_percent"] = round(100 * planned.clear, 2)
     if scene.mask is not None:
         described["mask"] = redacted(scene.mask.href)
     return described

@@ -85,7 +85,8 @@ class _RangeWork:
 def prepare(request: MosaicRequest, gate: Gate, limits: Limits, workers: int, uid: str | None = None) -> Plan:
     """Plan a request without writing the plan; arguments as in `run`."""
     found = resolve(request.spec, input_bands(request.spec), gate, limits.scenes)
-    return make_plan(request, uid or request_uid(request, found), found, limits, RANGES_PER_PROCESS * workers)
+    uid = uid or request_uid(request, found)
+    return make_plan(request, uid, found, limits, RANGES_PER_PROCESS * workers, gate)
 
 
 def run(

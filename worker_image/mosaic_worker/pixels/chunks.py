@@ -58,7 +58,7 @@ def chunk_size(plan: Plan, tile: Tile, scenes: Numbered) -> tuple[int, int]:
     A single block if masks tell which scenes it needs, because most blocks need few.
     """
     bands, compared = len(plan.composed_bands), plan.compared_layers
-    pixel: float = plan.method.bytes_per_pixel(bands, max(1, len(scenes)), compared)
+    pixel: float = plan.method.bytes_per_pixel(bands, max(1, len(scenes)), compared, plan.composite.enough)
     read = [band for _, planned in scenes for band in planned.scene.bands.values()]
     source = max((np.prod(coarseness(plan.image_of(band)[1], plan.grid)) for band in read), default=1.0)
     pixel += 4 * len(plan.input_bands) + 12 * max(1.0, float(source)) + 4 * bands * (len(plan.sides) - 1)
@@ -74,6 +74,6 @@ def chunk_size(plan: Plan, tile: Tile, scenes: Numbered) -> tuple[int, int]:
 
 
 def masks_choose(plan: Plan, scenes: Numbered) -> bool:
-    """Whether masks tell which scenes are needed: each pixel comes from the first one that does not mask it."""
-    first = plan.method.takes_first_valid and not plan.composite.count
-    return first and len(scenes) > 1 and any(planned.scene.mask for _, planned in scenes)
+    """Whether masks tell which scenes are needed: each pixel needs only the first ones that do not mask it."""
+    most = plan.most_observations
+    return most is not None and len(scenes) > most and any(planned.scene.mask for _, planned in scenes)

@@ -118,7 +118,8 @@ class _Chunk:
         formula, composite = plan.formula, plan.composite
         bands, by_product = plan.composed_bands, composite.of == "product"
         shape = (len(bands), grid.height, grid.width)
-        stack = plan.method.reducer(composite, shape, len(self.scenes), plan.compared_layers)
+        layers = min(len(self.scenes), composite.enough or len(self.scenes))
+        stack = plan.method.reducer(composite, shape, layers, plan.compared_layers)
         masks, ahead = self._choose_by_masks() if masks_choose(plan, self.scenes) else ({}, self.ahead)
         out_of_range, read = 0, set()
         for number, planned in self.scenes:
@@ -127,7 +128,8 @@ class _Chunk:
                 continue
             ahead.begin(self._key(number))
             try:
-                values = read_scene(plan, planned.scene, grid, self.sources, useful, masks.pop(number, None))
+                hidden = self._unpacked(masks.pop(number, None))
+                values = read_scene(plan, planned.scene, grid, self.sources, useful, hidden)
             except RequestError as error:
                 if plan.on_unreadable == "fail":
                     raise
@@ -151,14 +153,17 @@ class _Chunk:
             np.copyto(pixels, np.nan, where=~self.wanted)
         return TilePixels(pixels, out_of_range, 0, tuple(read))
 
-    def _choose_by_masks(self) -> tuple[dict[int, Flags], ReadAhead]:
-        """The masks of the scenes until all pixels are visible in one, and a read-ahead of the bands of these scenes.
+    def _choose_by_masks(self) -> tuple[dict[int, NDArray[np.uint8]], ReadAhead]:
+        """The masks of the scenes until all pixels are visible often enough, and a read-ahead of their bands.
 
-        No data in the bands can make more scenes necessary. Errors are left to the scene that is really read.
+        No data in the bands can make more scenes necessary. Errors are left to the scene that is really read. The masks
+        are packed: eight pixels in a byte.
         """
-        masks: dict[int, Flags] = {}
+        masks: dict[int, NDArray[np.uint8]] = {}
         needed: list[tuple[Key, Scene]] = []
-        missing = np.ones(self.chunk.grid.shape, np.bool_) if self.wanted is None else self.wanted.copy()
+        missing = np.full(self.chunk.grid.shape, self.plan.most_observations or 0, np.uint16)
+        if self.wanted is not None:
+            missing[~self.wanted] = 0
         with suppress(MosaicError):
             for number, planned in self.scenes:
                 left = missing[self._part(planned)]
@@ -166,15 +171,20 @@ class _Chunk:
                     continue
                 self.ahead.begin(self._key(number))
                 hidden = read_hidden(self.plan, planned.scene, self.chunk.grid, self.sources)
-                visible = left.copy() if hidden is None else left & ~hidden[self._part(planned)]
+                visible = left > 0 if hidden is None else (left > 0) & ~hidden[self._part(planned)]
                 if hidden is not None:
-                    masks[number] = hidden
+                    masks[number] = np.packbits(hidden)
                 if visible.any():
                     needed.append((self._key(number), planned.scene))
-                    left &= ~visible
+                    left -= visible
         grid = self.chunk.grid
         steps = ((key, list(band_windows(self.plan, scene, grid))) for key, scene in needed if is_remote(scene))
         return masks, ReadAhead(self.sources, steps)
+
+    def _unpacked(self, mask: NDArray[np.uint8] | None) -> Flags | None:
+        """A packed mask of the chunk, (height, width)."""
+        shape = self.chunk.grid.shape
+        return None if mask is None else np.unpackbits(mask, count=shape[0] * shape[1]).reshape(shape).view(np.bool_)
 
     def _key(self, number: int) -> Key:
         return self.tile.index, self.chunk.number, number

@@ -64,7 +64,7 @@ def is_remote(scene: Scene) -> bool:
 def steps_of(plan: Plan, tiles: Sequence[Tile], skipped: Collection[int]) -> Iterator[Step]:
     """What tiles will certainly read, scene by scene.
 
-    That is everything, if all scenes are read. Otherwise it is the first scene of each chunk, or, if masks tell which
+    That is everything, if all scenes are read. Otherwise it is the first scenes of each chunk, or, if masks tell which
     ones are needed, the masks.
     """
     for tile in tiles:
@@ -84,6 +84,6 @@ def steps_of(plan: Plan, tiles: Sequence[Tile], skipped: Collection[int]) -> Ite
 def _certain(plan: Plan, scenes: Numbered) -> list[tuple[int, PlannedScene, bool]]:
     """The scenes of a side that each chunk certainly reads, and whether it reads their bands too."""
     by_masks = masks_choose(plan, scenes)
-    if plan.method.takes_first_valid and not plan.composite.count and not by_masks:
-        scenes = scenes[:1]
+    if plan.most_observations is not None and not by_masks:
+        scenes = scenes[: plan.most_observations]
     return [(number, planned, not by_masks) for number, planned in scenes]

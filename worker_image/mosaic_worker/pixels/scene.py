@@ -27,7 +27,8 @@ def read_scene(
 ) -> dict[str, Floats] | None:
     """The bands of a scene on a grid, NaN for no data and masked pixels; None if no useful pixel is left.
 
-    No band is read of a scene that is hidden.
+    No band is read of a scene that is hidden. With `composite.enough`, pixels that are not useful are NaN too, so that
+    what is counted does not depend on other pixels.
 
     Args:
         plan: the plan.
@@ -49,8 +50,12 @@ def read_scene(
         if found is None or bottleneck.allnan(found):
             return None
         values[name] = found
-        if plan.method.takes_first_valid and useful is not None:
+        if plan.most_observations is not None and useful is not None:
             useful = useful & ~np.isnan(found)
+    if plan.composite.enough is not None and useful is not None:
+        if not useful.any():
+            return None
+        hidden = ~useful
     if hidden is not None:
         for found in values.values():
             np.copyto(found, np.nan, where=hidden)

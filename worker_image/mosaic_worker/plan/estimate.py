@@ -1,9 +1,9 @@
 """Estimates the work of a mosaic, for ranges of equal work and for users."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from shapely.geometry import Polygon, box
-from shapely.geometry.base import BaseGeometry
+import numpy as np
 
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Kernel, coarseness, kernel_for
@@ -19,14 +19,66 @@ COMPRESSED = 0.8
 """Size of a compressed float32 mosaic with overviews, relative to its pixels."""
 
 
-def tile_work(tile: Tile, scenes: Sequence[PlannedScene], *, until_full: bool = False) -> float:
-    """The work of a tile, in pixels read and written; see `CompositeMethod.stops_when_full`."""
-    read = sum(planned.overlap(tile) for planned in scenes)
-    return tile.width * tile.height + (min(read, tile.width * tile.height) if until_full else read)
+CLOUDY_DEPTH = 2.5
+"""Observations in addition to those that a pixel needs, until the cloudiest pixel of a block has them; measured."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Which scenes are probably read.
+
+    Attributes:
+        depth: scenes are read where the shares of earlier ones add up to less; everywhere if None.
+        visible: the share of the pixels of each scene that is probably visible, 0 to 1.
+    """
+
+    depth: float | None
+    visible: Sequence[float]
+
+
+def expected_reading(scenes: Sequence[PlannedScene], grid: Grid, most: int | None) -> Reading:
+    """Which scenes are probably read.
+
+    Args:
+        scenes: in order of preference.
+        grid: the grid of the mosaic.
+        most: the number of observations that each pixel needs; all if None.
+    """
+    masked = any(planned.scene.mask for planned in scenes)
+    depth = None if most is None else most + (CLOUDY_DEPTH * most**0.5 if masked else 0.0)
+    return Reading(depth, [_visible(planned, grid) for planned in scenes])
+
+
+def _visible(planned: PlannedScene, grid: Grid) -> float:
+    """The share of the pixels of a scene that its mask probably leaves visible; 0 if nothing is known."""
+    if planned.scene.mask is None:
+        return 1.0
+    if planned.clear is not None:
+        window = planned.window
+        share = (window.right - window.left) * (window.bottom - window.top) / grid.pixels
+        return min(1.0, planned.clear / share)
+    return 0.0 if planned.scene.cloud_cover is None else 1 - planned.scene.cloud_cover / 100
+
+
+def tile_work(tile: Tile, scenes: Sequence[PlannedScene], reading: Reading) -> float:
+    """The work of a tile, in pixels read and written."""
+    pixels = tile.width * tile.height
+    if reading.depth is None:
+        return pixels + sum(planned.overlap(tile) for planned in scenes)
+    read, left = 0.0, reading.depth * pixels
+    for planned, visible in zip(scenes, reading.visible, strict=True):
+        overlap = planned.overlap(tile)
+        needed = min(overlap, left / visible) if visible else overlap
+        read, left = read + needed, left - needed * visible
+    return pixels + read
 
 
 def estimate(
-    grid: Grid, sides: Sequence[Sequence[PlannedScene]], bands: int, asked: Kernel | None, *, until_full: bool = False
+    grid: Grid,
+    sides: Sequence[Sequence[PlannedScene]],
+    bands: int,
+    asked: Kernel | None,
+    readings: Sequence[Reading],
 ) -> Estimate:
     """Estimate a mosaic.
 
@@ -35,24 +87,47 @@ def estimate(
         sides: the scenes of the mosaic, and of one that is subtracted, in order of preference.
         bands: the number of its bands.
         asked: the kernel in the request, if any.
-        until_full: see `CompositeMethod.stops_when_full`.
+        readings: which scenes are read, of each side.
     """
-    seconds = sum(_seconds(grid, scenes, asked, until_full=until_full) for scenes in sides)
+    seconds = sum(_seconds(grid, scenes, asked, reading) for scenes, reading in zip(sides, readings, strict=True))
     return Estimate(core_seconds=round(seconds, 1), bytes=round(COMPRESSED * 4 * bands * grid.pixels))
 
 
-def _seconds(grid: Grid, scenes: Sequence[PlannedScene], asked: Kernel | None, *, until_full: bool) -> float:
+def _seconds(grid: Grid, scenes: Sequence[PlannedScene], asked: Kernel | None, reading: Reading) -> float:
     """The core-seconds of a side; arguments as in `estimate`."""
     seconds = PRODUCT_SECONDS * grid.pixels / 1e6
-    full: BaseGeometry = Polygon()
-    for planned in scenes:
-        window = planned.window
-        place = box(window.left, window.top, window.right, window.bottom)
-        touched = place.difference(full).area if until_full else place.area
-        full = full.union(place) if until_full and touched else full
+    for planned, touched in zip(scenes, _touched(scenes, reading), strict=True):
         for band in planned.scene.bands.values():
             _, image = image_to_read(band, grid, kernel_for(band.header.grid, grid, asked))
-            across, down = coarseness(image, grid)
-            pixels = min(touched * across * down, image.pixels)
-            seconds += DECODE_SECONDS["jp2" if band.href.lower().endswith(".jp2") else "other"] * pixels / 1e6
+            seconds += _decode_seconds(band.href, image, grid, touched)
+        if planned.clear is not None and planned.scene.mask is not None:
+            seconds += _decode_seconds(planned.scene.mask.href, planned.scene.mask.header.grid, grid, touched)
     return seconds
+
+
+def _decode_seconds(href: str, image: Grid, grid: Grid, touched: float) -> float:
+    """Core-seconds to decode the part of an image that covers some pixels of the grid."""
+    across, down = coarseness(image, grid)
+    pixels = min(touched * across * down, image.pixels)
+    return DECODE_SECONDS["jp2" if href.lower().endswith(".jp2") else "other"] * pixels / 1e6
+
+
+def _touched(scenes: Sequence[PlannedScene], reading: Reading) -> list[float]:
+    """The pixels of the mosaic that are probably read of each scene."""
+    windows = [planned.window for planned in scenes]
+    areas = [float((window.right - window.left) * (window.bottom - window.top)) for window in windows]
+    if reading.depth is None:
+        return areas
+    columns = np.unique([edge for window in windows for edge in (window.left, window.right)])
+    rows = np.unique([edge for window in windows for edge in (window.top, window.bottom)])
+    cells = np.outer(np.diff(rows), np.diff(columns)).astype(np.float64)
+    seen = np.zeros(cells.shape)
+    found = []
+    for window, visible in zip(windows, reading.visible, strict=True):
+        place = np.s_[
+            np.searchsorted(rows, window.top) : np.searchsorted(rows, window.bottom),
+            np.searchsorted(columns, window.left) : np.searchsorted(columns, window.right),
+        ]
+        found.append(float(cells[place][seen[place] < reading.depth].sum()))
+        seen[place] += visible
+    return found

@@ -31,10 +31,17 @@ from mosaic_worker.sources.scenes import Band, Scene, Unreadable
 
 @dataclass(frozen=True)
 class PlannedScene:
-    """A scene, and the pixels of the mosaic that it may touch."""
+    """A scene, and the pixels of the mosaic that it may touch.
+
+    Attributes:
+        scene: the scene.
+        window: the pixels.
+        clear: the share of the area that its mask leaves visible, 0 to 1; None if it is not known or not needed.
+    """
 
     scene: Scene
     window: Window
+    clear: float | None = None
 
     def overlap(self, tile: Tile) -> int:
         """The number of pixels of a tile that it may touch."""
@@ -163,6 +170,11 @@ class Plan:
     def method(self) -> CompositeMethod:
         """The composite method."""
         return METHODS[self.composite.method]
+
+    @property
+    def most_observations(self) -> int | None:
+        """The number of valid observations after which a pixel does not change; None if each can change it."""
+        return self.method.most_observations(self.composite)
 
     @property
     def compared_layers(self) -> int:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.source_kinds import SOURCE_KINDS
@@ -17,7 +18,8 @@ from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.geometry.tiling import block_side, equal_ranges, sides_for, tile_side, tiles_of
 from mosaic_worker.plan.bands import band_names
 from mosaic_worker.plan.checks import area_warnings, check_calibration, check_packing
-from mosaic_worker.plan.estimate import estimate, tile_work
+from mosaic_worker.plan.clearness import measured
+from mosaic_worker.plan.estimate import estimate, expected_reading, tile_work
 from mosaic_worker.plan.gridding import fix_grid, grid_notes
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.notes import plan_notes
@@ -83,7 +85,7 @@ def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits
     if plan is not None:
         return plan
     found = resolve(request.spec, input_bands(request.spec), gate, limits.scenes)
-    return write_plan(make_plan(request, uid, found, limits, RANGES_PER_WORKER * parallelism), store)
+    return write_plan(make_plan(request, uid, found, limits, RANGES_PER_WORKER * parallelism, gate), store)
 
 
 def input_bands(spec: MosaicRequestSpec) -> tuple[str, ...]:
@@ -101,8 +103,10 @@ def request_uid(request: MosaicRequest, found: Found) -> str:
     return hashlib.sha256(f"{asked}\n{inputs}\n{code_digest()}".encode()).hexdigest()[:16]
 
 
-def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ranges: int) -> Plan:
-    """Plan a mosaic from the request and the headers of its scenes.
+def make_plan(
+    request: MosaicRequest, uid: str, found: Found, limits: Limits, ranges: int, gate: Gate | None = None
+) -> Plan:
+    """Plan a mosaic from the request, the headers of its scenes and, if the request needs it, pixels of its scenes.
 
     Args:
         request: the request.
@@ -111,9 +115,11 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         limits: the limits of the installation.
         ranges: the wanted number of ranges. With `limits.range_seconds`, there are fewer if there is less work, and
             more if there is much.
+        gate: what may be read; None to read no pixels, as for an estimate.
 
     Raises:
-        RequestError: the request is invalid.
+        RequestError: the request is invalid, or pixels cannot be read.
+        PassingError: a server did not respond.
     """
     spec, scenes = request.spec, [scene for side in found.sides for scene in side.scenes]
     product, method = product_of(spec.product), METHODS[spec.composite.method]
@@ -123,15 +129,17 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         check_packing(product, scenes)
     area = requested_area(spec.area)
     grid = fix_grid(spec, found, area, limits.pixels)
-    sides = planned_sides(found, grid, method)
+    outline = None if area is None or not (spec.area and spec.area.geometry) else projected_area(area, grid.crs)
+    found, clear = measured(spec, found, grid, outline, gate)
+    sides = planned_sides(found, grid, spec.composite, clear)
     ordered = tuple(planned for side in sides for planned in side)
     images = [(band.header.grid, band.header.blocks) for planned in ordered for band in planned.scene.bands.values()]
     block = block_side(images, grid)
     side = tile_side(grid, block, max(max(coarseness(image, grid)) for image, _ in images))
     block, side = sides_for(len(band_names(product, spec.composite, difference=spec.minus is not None)), block, side)
-    until_full = method.stops_when_full(spec.composite)
-    work = [sum(tile_work(tile, each, until_full=until_full) for each in sides) for tile in tiles_of(grid, side)]
-    expected = estimate(grid, sides, len(product.output_bands), spec.grid.resampling, until_full=until_full)
+    readings = [expected_reading(each, grid, method.most_observations(spec.composite)) for each in sides]
+    work = [sum(map(partial(tile_work, tile), sides, readings)) for tile in tiles_of(grid, side)]
+    expected = estimate(grid, sides, len(product.output_bands), spec.grid.resampling, readings)
     if limits.range_seconds:
         ranges = _ranges_of_pods(expected.core_seconds / limits.range_seconds, ranges)
     return Plan(
@@ -148,15 +156,13 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         tile_side=side,
         ranges=tuple(equal_ranges(work, min(ranges, MOST_RANGES))),
         scenes=ordered,
-        area=dict(mapping(projected_area(area, grid.crs)))
-        if area is not None and spec.area and spec.area.geometry
-        else None,
+        area=None if outline is None else dict(mapping(outline)),
         calibrated=calibrated,
         estimate=expected,
         warnings=(
             *side_notes(found),
             *grid_notes(grid, spec.grid.resolution, area),
-            *area_warnings(grid, area, sum(each.outside for each in found.sides) + len(scenes) - len(ordered)),
+            *area_warnings(grid, area, sum(each.outside + len(each.scenes) for each in found.sides) - len(ordered)),
             *mask_warnings([item.scene.mask.values for item in ordered if item.scene.mask], spec.composite),
             *plan_notes(product, scenes),
         ),

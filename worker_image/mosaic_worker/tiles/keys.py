@@ -66,7 +66,8 @@ class TileKeys:
     def _scene(self, number: int) -> str:
         """The digest of a scene by its number, with all files and numbers that are read of it."""
         if number not in self._scenes:
-            self._scenes[number] = _digest(_SCENE.dump_json(self._plan.scenes[number - 1]))
+            planned = replace(self._plan.scenes[number - 1], clear=None)  # only the order of scenes depends on it
+            self._scenes[number] = _digest(_SCENE.dump_json(planned))
         return self._scenes[number]
 
 

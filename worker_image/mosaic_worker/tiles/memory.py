@@ -39,7 +39,9 @@ def tiles_memory(plan: Plan) -> int:
             across, down = coarseness(image, plan.grid)
             read += np.dtype(band.header.dtype).itemsize * min(image.pixels, area * across * down)
     pixels = min(plan.tile_side**2, plan.grid.pixels)
-    layers = plan.method.bytes_per_pixel(len(plan.composed_bands), len(plan.scenes), plan.compared_layers)
+    layers = plan.method.bytes_per_pixel(
+        len(plan.composed_bands), len(plan.scenes), plan.compared_layers, plan.composite.enough
+    )
     tile = 4 * len(plan.band_names) * pixels
     return int(BASE + min(CACHE_BYTES, read) + TILE_COPIES * tile + CHUNK_COPIES * min(CHUNK_BYTES, pixels * layers))
 

@@ -14,6 +14,7 @@ from mosaic_crds.source import OnUnreadable
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.composites import METHODS
+from mosaic_worker.composites.preference import preferred
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.sources.items.coverage import covered, file_bounds, footprint, gap, touches
 from mosaic_worker.sources.items.item import StacItem
@@ -91,5 +92,6 @@ def scenes_of_items(
 
 def _ordered(scenes: list[Scene], composite: Composite) -> list[Scene]:
     """Scenes in order, since the first one defines the grid of the source."""
-    method = METHODS[composite.method]
-    return [scenes[place] for place in method.order(scenes)] if method.stops_when_full(composite) else scenes
+    if not METHODS[composite.method].stops_when_full(composite):
+        return scenes
+    return [scenes[place] for place in preferred(composite, scenes)]

@@ -38,9 +38,9 @@ def band_pieces(band: Band, grid: Grid, asked: Kernel | None) -> tuple[int | Non
     return overview, pieces(image, grid, kernel)
 
 
-def mask_pieces(mask: Mask, grid: Grid) -> list[Piece]:
-    """The parts of a mask that are needed for a grid."""
-    return pieces(mask.header.grid, grid, mask_kernel_for(mask.header.grid, grid))
+def mask_pieces(mask: Mask, grid: Grid, kernel: Kernel | None = None) -> list[Piece]:
+    """The parts of a mask that are needed for a grid, with the usual kernel or another one."""
+    return pieces(mask.header.grid, grid, kernel or mask_kernel_for(mask.header.grid, grid))
 
 
 def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None, where: str) -> Floats | None:
@@ -74,13 +74,16 @@ def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None
     return _finite(values)
 
 
-def read_mask(sources: OpenSources, mask: Mask, grid: Grid, composite: Composite, where: str) -> NDArray[np.uint8]:
+def read_mask(
+    sources: OpenSources, mask: Mask, grid: Grid, composite: Composite, where: str, kernel: Kernel | None = None
+) -> NDArray[np.uint8]:
     """A mask on a grid: uint8 (height, width), one of CLEAR, FLAGGED and UNKNOWN. `composite` says what is flagged.
 
-    On a coarser grid a pixel is flagged if any part of it is. UNKNOWN is the nodata of the layer and everything outside
-    it. A nodata number 0 of the file is ignored: in most masks it is a class such as "no cloud".
+    On a coarser grid a pixel is flagged if any part of it is, unless another kernel is given. UNKNOWN is the nodata of
+    the layer and everything outside it. A nodata number 0 of the file is ignored: in most masks it is a class such as
+    "no cloud".
     """
-    kernel = mask_kernel_for(mask.header.grid, grid)
+    kernel = kernel or mask_kernel_for(mask.header.grid, grid)
 
     def read(window: Window) -> NDArray[np.uint8]:
         image = sources.get(mask.href, where, mask.header.identity)
@@ -91,7 +94,7 @@ def read_mask(sources: OpenSources, mask: Mask, grid: Grid, composite: Composite
         _hide(codes, UNKNOWN, image, mask.band, window, where)
         return codes
 
-    codes = _pieces_on_grid(mask_pieces(mask, grid), read, grid, kernel, UNKNOWN)
+    codes = _pieces_on_grid(mask_pieces(mask, grid, kernel), read, grid, kernel, UNKNOWN)
     return np.full((grid.height, grid.width), UNKNOWN, np.uint8) if codes is None else codes
 
 
