@@ -26,14 +26,16 @@ from mosaic_crds.schema import RULES
 from mosaic_crds.times import DURATION, TIME, UNITS, duration_seconds, interval, moment
 
 
-def broken(message: str, field: str | None = None) -> PydanticCustomError:
+def broken(message: str, field: str | None = None, found: str | None = None) -> PydanticCustomError:
     """The error of a value that is not allowed.
 
     Args:
         message: what to do, such as "use a date" or "it must be a date".
-        field: the field of the model that is wrong; the whole model if None.
+        field: the field of the model that is wrong, such as area or composite.count; the whole model if None.
+        found: what is wrong, such as "has a and b, which overlap"; the value itself if None.
     """
-    return PydanticCustomError("rule", "{message}", {"message": message, "field": field and _camel(field)})
+    context = {"message": message, "field": field and _camel(field), "found": found}
+    return PydanticCustomError("rule", "{message}", context)
 
 
 def _camel(path: str) -> str:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from mosaic_crds.area import Area
 from mosaic_crds.bands import IN_THE_PICTURE, MOST_BANDS, ONE_OR_THREE
+from mosaic_crds.classes import BESIDE_CLASSES, Classes
 from mosaic_crds.composite import Composite
 from mosaic_crds.fields import (
     DISTINCT,
@@ -28,7 +29,15 @@ from mosaic_crds.source_kinds import SOURCE_KINDS
 class Product(Model):
     """The product: what is computed from the bands."""
 
-    rules = (exactly_one("index", "expression", "bands"),)
+    rules = (
+        exactly_one("index", "expression", "bands"),
+        Rule(
+            server="!has(self.classes) || !has(self.bands) || self.bands.size() == 1",
+            holds=lambda product: product.classes is None or product.bands is None or len(product.bands) == 1,
+            message="classes need a product of one band",
+            field="bands",
+        ),
+    )
 
     index: Annotated[str, Text(r"[A-Za-z][A-Za-z0-9]*", 64, "the name of an index, such as NDVI")] | None = None
     """A spectral index of the Awesome Spectral Indices catalogue, such as NDVI."""
@@ -36,6 +45,9 @@ class Product(Model):
     """Arithmetic on bands, such as (nir - red) / (nir + red)."""
     bands: Annotated[list[BandName], Field(min_length=1, max_length=MOST_BANDS), DISTINCT] | None = None
     """One to 16 bands, by STAC common name. output.picture chooses those of the picture."""
+    classes: Classes | None = None
+    """Classify the composed values. The mosaic then has the number of the class of each pixel (1, 2, …, in this order;
+    255 in no class, 0 without data), and the colours of the classes."""
 
 
 CRS = Text(r"(utm|source|EPSG:[1-9][0-9]{0,5})", 16, "utm, source or an EPSG code such as EPSG:32633")
@@ -123,7 +135,7 @@ class Output(Model):
     dtype: Literal["float32", "int16"] = "float32"
     """The data type. int16 halves the size: it stores values x 10,000, uncalibrated bands unchanged, and bands with
     larger values with a suitable scale and offset. Values that do not fit are counted; if most do not, the request
-    fails."""
+    fails. Classes are stored as 8-bit integers."""
     colormap: Colormap = "nipy_spectral"
     """The colour map of a picture of one band, by its matplotlib name."""
     stretch: Stretch = Stretch(percentile=Percentiles())
@@ -194,6 +206,7 @@ class MosaicRequestSpec(Model):
             message="remove composite.chosen, because each pixel of a difference comes from scenes of two mosaics",
             field="minus",
         ),
+        *BESIDE_CLASSES,
     )
 
     area: Area | None = None

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mosaic_crds.classes import MOST_CLASSES
 from mosaic_crds.fields import Model, Moment, Percent, Reference, Text
 from mosaic_crds.lifecycle.phases import Condition as ConditionType
 from mosaic_crds.lifecycle.phases import Phase
@@ -65,6 +66,15 @@ class ResultStatistics(Model):
     """Number of values of a normalised difference outside [-1, 1], which are discarded."""
 
 
+class ClassShare(Model):
+    """The share of a class."""
+
+    name: Annotated[str, Field(max_length=64)]
+    """The name of the class; "no class" for values in none."""
+    percent: Percent
+    """Pixels of the class, percent of the pixels with data."""
+
+
 class ResultStatus(Model):
     """The published mosaic."""
 
@@ -77,7 +87,9 @@ class ResultStatus(Model):
     bounds: Annotated[list[float], Field(min_length=4, max_length=4)]
     """[west, south, east, north], degrees."""
     statistics: ResultStatistics
-    """Statistics of the first band."""
+    """Statistics of the first band. A classified mosaic has no minimum, maximum and mean."""
+    classes: Annotated[list[ClassShare], Field(max_length=MOST_CLASSES + 1)] | None = None
+    """The classes of a classified mosaic, and values in no class."""
     pixels: Count
     """Number of pixels of the mosaic."""
     notes: Annotated[list[Sentence], Field(max_length=16)] | None = None

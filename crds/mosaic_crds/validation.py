@@ -125,7 +125,7 @@ def _sentence(error: ErrorDetails) -> str:
         location, given = (*location, step), given.get(step) if isinstance(given, Mapping) else None
     if kind == "rule" and context.get("field") and given is None:
         return f"{_path(location)} is missing; {context['message']}"
-    told = f"{_path(location)} is {_shown(given)}"
+    told = f"{_path(location)} {_printable(context.get('found') or '') or f'is {_shown(given)}'}"
     if kind in {"literal_error", "enum"}:
         allowed = str(context["expected"]).replace("' or '", "', '").strip("'").split("', '")
         near = did_you_mean(given, allowed) if isinstance(given, str) else ""

@@ -196,7 +196,7 @@ def test_a_point_without_data_has_no_value(client: Client, database: Database, s
     ann, mosaic = client("ann"), shown["utm"].row(database)
     for lon, lat in ((15.0005, 45.15), (-100, 10), (0, 90), (0, -90), (180, 0)):
         body = ann.get(f"/api/v1/requests/{mosaic}/point?lon={lon}&lat={lat}")
-        assert body.json() == {"bands": [{"name": "NDSI", "value": None}]}
+        assert body.json() == {"bands": [{"name": "NDSI", "value": None, "label": None}]}
 
 
 def test_a_legend_has_the_colours_of_the_tiles_and_round_values(

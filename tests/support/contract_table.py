@@ -556,6 +556,122 @@ PRODUCT = [
     ),
     invalid("a band's odd name", {"spec.product": {"bands": ["8a"]}}, f'spec.product.bands[0] is "8a"; {BAND_NAME}'),
 ]
+
+
+def a_class(name: str, value: float | None = None, **limits: float) -> dict[str, Any]:
+    """A class of a value, or of a range with these limits."""
+    return {"name": name, "colour": "#00ff7F"} | ({"range": limits} if value is None else {"value": value})
+
+
+LOW, HIGH = a_class("low", below=0.2), a_class("high", atLeast=0.2)
+NO_OVERLAP = "no two classes may have a common value"
+NOT_BESIDE = "a classified mosaic has one band; remove it or product.classes"
+CLASSES = [
+    valid("two classes that meet", {"spec.product.classes": [LOW, HIGH]}),
+    valid("classes of values", {"spec.product.classes": [a_class("zero", 0), a_class("one", 1.0)]}),
+    valid("a value between two ranges", {"spec.product.classes": [LOW, a_class("a", atLeast=1), a_class("b", 0.5)]}),
+    valid("a value at the end of a range", {"spec.product.classes": [LOW, a_class("b", 0.2)]}),
+    valid("classes of one band", {"spec.product": {"bands": ["green"], "classes": [LOW]}}),
+    valid("64 classes", {"spec.product.classes": [a_class(str(number), number) for number in range(64)]}),
+    valid("64 ranges", {"spec.product.classes": [a_class(str(n) * 32, atLeast=n, below=n + 1) for n in range(10, 74)]}),
+    invalid(
+        "65 classes",
+        {"spec.product.classes": [a_class(str(n), n) for n in range(65)]},
+        'spec.product.classes is [{"name": "0", "colour": "#00ff7F", "value": 0}, {"name": "1", "colour": "#00...; '
+        "give at most 64",
+    ),
+    invalid("no classes", {"spec.product.classes": []}, "spec.product.classes is []; give at least 1"),
+    invalid(
+        "classes of three bands",
+        {"spec.product": {"bands": ["red", "green", "blue"], "classes": [LOW]}},
+        'spec.product.bands is ["red", "green", "blue"]; classes need a product of one band',
+    ),
+    invalid(
+        "a value and a range",
+        {"spec.product.classes": [LOW | {"value": 1}]},
+        'spec.product.classes[0] is {"name": "low", "colour": "#00ff7F", "range": {"below": 0.2}, "value": 1}; '
+        "give exactly one of value, range",
+    ),
+    invalid(
+        "a class without values",
+        {"spec.product.classes": [{"name": "a", "colour": "#000000"}]},
+        'spec.product.classes[0] is {"name": "a", "colour": "#000000"}; give exactly one of value, range',
+    ),
+    invalid(
+        "a range without limits",
+        {"spec.product.classes": [a_class("a")]},
+        "spec.product.classes[0].range is {}; give atLeast, below or both",
+    ),
+    invalid(
+        "an empty range",
+        {"spec.product.classes": [a_class("a", atLeast=0.2, below=0.2)]},
+        'spec.product.classes[0].range is {"atLeast": 0.2, "below": 0.2}; atLeast must be less than below',
+    ),
+    *(
+        invalid(f"classes that overlap: {name}", {"spec.product.classes": classes}, message)
+        for name, classes, message in [
+            (
+                "open ranges",
+                [LOW, a_class("b", atLeast=0.1)],
+                f"spec.product.classes has low and b, which overlap; {NO_OVERLAP}",
+            ),
+            (
+                "a range in another",
+                [a_class("a", atLeast=0, below=9), HIGH | {"range": {"atLeast": 1, "below": 2}}],
+                f"spec.product.classes has a and high, which overlap; {NO_OVERLAP}",
+            ),
+            (
+                "a value at the start of a range",
+                [HIGH, LOW, a_class("b", 0.2)],
+                f"spec.product.classes has high and b, which overlap; {NO_OVERLAP}",
+            ),
+            (
+                "equal values",
+                [a_class("a", 3), a_class("b", 3.0)],
+                f"spec.product.classes has a and b, which overlap; {NO_OVERLAP}",
+            ),
+            (
+                "two open starts",
+                [LOW, a_class("b", below=-5)],
+                f"spec.product.classes has low and b, which overlap; {NO_OVERLAP}",
+            ),
+        ]
+    ),
+    invalid(
+        "a name twice",
+        {"spec.product.classes": [LOW, HIGH | {"name": "low"}]},
+        'spec.product.classes is [{"name": "low", "colour": "#00ff7F", "range": {"below": 0.2}}, {"name": "low...; '
+        "each name must be unique",
+    ),
+    invalid(
+        "a name with a line break",
+        {"spec.product.classes": [LOW | {"name": "a\nb"}]},
+        'spec.product.classes[0].name is "a\\nb"; it must not contain control characters',
+    ),
+    invalid(
+        "a colour by its name",
+        {"spec.product.classes": [LOW | {"colour": "green"}]},
+        'spec.product.classes[0].colour is "green"; use a colour in the form #rrggbb, such as #1a9850',
+    ),
+    invalid(
+        "a number beyond the limit",
+        {"spec.product.classes": [a_class("a", 2e18)]},
+        "spec.product.classes[0].value is 2e+18; it must be at most 1e+18",
+    ),
+    *(
+        invalid(
+            f"{band} of a classified mosaic",
+            {"spec.product.classes": [LOW], "spec.composite": {"method": "latest", band: True}},
+            f"spec.composite.{band} is true; {NOT_BESIDE}",
+        )
+        for band in ("count", "chosen")
+    ),
+    invalid(
+        "classes as int16",
+        {"spec.product.classes": [LOW], "spec.output": {"dtype": "int16"}},
+        'spec.output.dtype is "int16"; classes are stored as 8-bit integers; remove it or product.classes',
+    ),
+]
 COMPOSITE = [
     *(
         valid(f"method {method}", {"spec.composite": {"method": method}})
@@ -928,4 +1044,4 @@ EXECUTION = [
         "rangeDeadline, deadline, ttlAfterFinished, suspend, cancel, queue or priorityClass",
     ),
 ]
-CASES = [*REQUEST, *AREA, *SOURCE, *PRODUCT, *COMPOSITE, *GRID, *OUTPUT, *EXECUTION]
+CASES = [*REQUEST, *AREA, *SOURCE, *PRODUCT, *CLASSES, *COMPOSITE, *GRID, *OUTPUT, *EXECUTION]

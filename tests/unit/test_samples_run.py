@@ -105,3 +105,12 @@ def test_sentinel_2_product(folder):
     assert np.array_equal(np.isnan(found), np.isnan(expected))
     assert np.nanmax(np.abs(found - expected)) < 1e-5
     assert mosaic.item["properties"]["datetime"] == "2024-07-01T19:29:11Z"
+
+
+def test_ndvi_classes(folder):
+    mosaic, plain = made(folder, "ndvi-classes"), made(folder, "median")
+    with plain.open() as dataset:
+        ndvi = dataset.read(1)
+    expected = np.digitize(ndvi, np.array([0, 0.2, 0.5], np.float32)) + 1
+    assert np.array_equal(mosaic.values(), np.where(np.isnan(ndvi), 0, expected))
+    assert set(np.unique(mosaic.values())) == {0, 1, 2, 3, 4}

@@ -35,7 +35,8 @@ GRID = {"crs": "x", "left": 0, "top": 0, "xres": 1, "yres": 1, "width": 1, "heig
 HEADER = {"grid": GRID, "dtype": "x", "blocks": [1, 1], "identity": "x"}
 OTHERS: list[Any] = [
     "x", "int16", "max", "bands", "skip", "cubic", "EVI", "shadow", "qaPixel", "uint8", "2001-01-01T00:00:00Z",
-    1, 2, 2.5, True, False, [1.0], ["2"], ["shadow"], [{"scene": "a", "reason": "b"}], [0, 0, 1, 1], [GRID],
+    1, 2, 2.5, True, False, [1.0], ["2"], ["shadow"], [{"scene": "a", "reason": "b"}],
+    [{"name": "a", "colour": "#000000", "value": 1}], [0, 0, 1, 1], [GRID],
     {"type": "Point", "coordinates": [0, 0]}, {"href": "x", "band": 1, "values": "nonzero", "header": HEADER},
     {"scenes": 1, "unreadable": 0},
 ]  # fmt: skip

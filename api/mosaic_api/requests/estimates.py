@@ -84,7 +84,7 @@ def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Es
     read = _read(asked, scenes or 1)
     core_seconds = megapixels * (PRODUCT_SECONDS + DECODE_SECONDS["other"] * bands * read)
     tiles = len(tiles_of(grid, tile_side(grid, BLOCK)))
-    size = round(COMPRESSED * 4 * len(product.output_bands) * grid.pixels)
+    size = round(COMPRESSED * 4 * product.size * grid.pixels)
     found = _estimate(settings, asked, grid, tiles, scenes, core_seconds, size, warnings)
     return found.model_copy(update={"core_seconds": _rounded(core_seconds)})
 

@@ -2,7 +2,10 @@
 
 import math
 
-from mosaic_api.results.tiles import table
+from mosaic_worker.output.colormaps import palette
+
+from mosaic_api.results.published import PublishedMosaic
+from mosaic_api.results.schemas import Legend, LegendClass
 
 COLOURS = 256
 FEWEST_STOPS = 4
@@ -17,7 +20,24 @@ def colours_of(colormap: str) -> list[str]:
 def colour_at(colormap: str, share: float) -> str:
     """The colour at a share, from 0 to 1, of the colormap."""
     index = 1 + round(min(max(share, 0), 1) * 254)
-    return f"#{table(colormap)[3 * index : 3 * index + 3].hex()}"
+    return f"#{palette(colormap)[3 * index : 3 * index + 3].hex()}"
+
+
+def legend_of_classes(mosaic: PublishedMosaic) -> Legend:
+    """The legend of a classified mosaic; values in no class are only listed if there are any."""
+    shown = [each for each in mosaic.classes if each.colour is not None or each.percent]
+    return Legend(
+        title=mosaic.title,
+        colormap=None,
+        minimum=mosaic.classes[0].number,
+        maximum=mosaic.classes[-1].number,
+        colours=[],
+        stops=[],
+        bands=[],
+        classes=[
+            LegendClass(name=each.name, colour=each.colour, percent=each.percent, area=each.area) for each in shown
+        ],
+    )
 
 
 def stops(colormap: str, minimum: float, maximum: float) -> list[tuple[float, str]]:

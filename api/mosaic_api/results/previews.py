@@ -16,6 +16,7 @@ from mosaic_worker.finalize.publishing import stretches
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import Bounds
 from mosaic_worker.output.mercator import EARTH_RADIUS, picture_grid, picture_mesh, shown
+from mosaic_worker.output.palettes import picture_palette
 from mosaic_worker.output.parts import LevelIndex, decode_level, digest_of
 from mosaic_worker.output.stretched import Limits, stretch_to_bytes
 from mosaic_worker.pixels.statistics import MosaicStatistics, TileStatistics, merge
@@ -87,7 +88,7 @@ class Preview:
             if self._totals is None:
                 return []
             bands = merge([self._totals]).bands
-            return stretches(self._plan.output.stretch, [bands[number] for number in self._plan.picture])
+            return stretches(self._plan.stretch, [bands[number] for number in self._plan.picture])
 
     def picture(self, tile: int, stretch: Limits) -> bytes:
         """A tile's picture as PNG.
@@ -103,7 +104,10 @@ class Preview:
         values = decode_level(content, self._plan.encoding, self._plan.picture)
         window = mesh.window
         needed = values[:, window.top : window.bottom, window.left : window.right]
-        return coloured(shown(mesh, stretch_to_bytes(needed, stretch)), self._plan.output.colormap)
+        return coloured(
+            shown(mesh, stretch_to_bytes(needed, stretch)),
+            picture_palette(self._plan.product, self._plan.output.colormap),
+        )
 
     @property
     def bands(self) -> int:

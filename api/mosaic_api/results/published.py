@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from mosaic_crds.files import COG, PNG
+from mosaic_worker.finalize.classes import AREA, CLASSES
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.output.encoding import Encoding
+from mosaic_worker.output.encoding import Dtype, Encoding
 from mosaic_worker.output.overviews import Floats
+from mosaic_worker.output.palettes import Palette, class_palette
 from mosaic_worker.output.stretched import Limits
 from numpy.typing import NDArray
 
@@ -19,6 +21,29 @@ from mosaic_api.web.problems import NotFound
 USUAL_COLORMAP = "nipy_spectral"
 USUAL_PERCENTILES = (2.0, 98.0)
 """For a mosaic without a picture, which has no stretch."""
+
+
+NUMBERS = ((1.0, 255.0),)
+"""The stretch of a classified mosaic: numbers of classes are colours."""
+
+
+@dataclass(frozen=True)
+class PublishedClass:
+    """A class of a mosaic.
+
+    Attributes:
+        number: the stored number.
+        name: for people.
+        colour: as #rrggbb; None for values in no class.
+        percent: of the pixels with data.
+        area: square metres; None if it is not known.
+    """
+
+    number: int
+    name: str
+    colour: str | None
+    percent: float
+    area: float | None
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,7 @@ class PublishedMosaic:
         scales, offsets: for each band; value = number x scale + offset.
         stretch: for each band of its picture, the values of the first and last colour.
         colormap: of its picture.
+        classes: of a classified mosaic; else empty.
     """
 
     name: str
@@ -44,11 +70,12 @@ class PublishedMosaic:
     grid: Grid
     names: tuple[str, ...]
     shown: tuple[int, ...]
-    dtype: Literal["float32", "int16"]
+    dtype: Dtype
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
     stretch: Limits
     colormap: str
+    classes: tuple[PublishedClass, ...] = ()
 
     @classmethod
     def of(cls, request: Request) -> Self:
@@ -64,21 +91,33 @@ class PublishedMosaic:
         bands = described["bands"]
         names = tuple(band["name"] for band in bands)
         shown = tuple(names.index(name) for name in item["properties"]["mosaic:picture"])
-        grid = _grid(item)
+        grid, classes = _grid(item), _classes(bands[0])
         picture = item["assets"].get(PNG.asset, {})
         return cls(
             name=request.name,
             results=Results(request.namespace, request.name, uid),
-            title=", ".join(names[number] for number in shown),
+            title=_title(item) if classes else ", ".join(names[number] for number in shown),
             grid=grid,
             names=names,
             shown=shown,
             dtype=bands[0]["data_type"],
             scales=tuple(band.get("raster:scale", 1.0) for band in bands),
             offsets=tuple(band.get("raster:offset", 0.0) for band in bands),
-            stretch=picture.get("mosaic:stretch") or [_usual_limits(bands[number]) for number in shown],
+            stretch=NUMBERS
+            if classes
+            else picture.get("mosaic:stretch") or [_usual_limits(bands[number]) for number in shown],
             colormap=picture.get("mosaic:colormap", USUAL_COLORMAP),
+            classes=classes,
         )
+
+    @property
+    def palette(self) -> Palette:
+        """The colours of the classes."""
+        return class_palette({each.number: each.colour for each in self.classes if each.colour is not None})
+
+    def class_of(self, value: float | None) -> str | None:
+        """The name of the class that a number means; None for other mosaics and for no data."""
+        return next((each.name for each in self.classes if each.number == value), None)
 
     @property
     def key(self) -> str:
@@ -89,6 +128,28 @@ class PublishedMosaic:
         """The values of bands, by their positions, from stored numbers (bands, height, width); NaN without data."""
         scales, offsets = (tuple(each[number] for number in bands) for each in (self.scales, self.offsets))
         return Encoding(self.dtype, scales, (), offsets=offsets).values(stored)
+
+
+def _classes(band: dict[str, Any]) -> tuple[PublishedClass, ...]:
+    """The classes of a band in their order, and values in no class; empty if it has none."""
+    return tuple(
+        PublishedClass(
+            number=each["value"],
+            name=each["title"],
+            colour=f"#{each['color_hint'].lower()}" if "color_hint" in each else None,
+            percent=each["percentage"],
+            area=each.get(AREA),
+        )
+        for each in band.get(CLASSES, [])
+        if "percentage" in each
+    )
+
+
+def _title(item: dict[str, Any]) -> str:
+    """The product of a mosaic of one band."""
+    product = item["properties"]["mosaic:product"]
+    title: str = product.get("index") or product.get("expression") or product["bands"][0]
+    return title
 
 
 def _grid(item: dict[str, Any]) -> Grid:

@@ -1,5 +1,7 @@
 """The REST schemas of tiles, values and legends, for mosaics and images."""
 
+from pydantic import Field
+
 from mosaic_api.web.schemas import ApiModel
 
 
@@ -8,6 +10,8 @@ class BandValue(ApiModel):
 
     name: str
     value: float | None
+    label: str | None = None
+    """The name of the class, in a classified mosaic."""
 
 
 class PointValues(ApiModel):
@@ -31,8 +35,20 @@ class BandLimits(ApiModel):
     maximum: float
 
 
+class LegendClass(ApiModel):
+    """A class, and its share."""
+
+    name: str
+    colour: str | None
+    """null for values in no class, which are transparent."""
+    percent: float
+    """Of the pixels with data."""
+    area: float | None
+    """Square metres; null where pixels differ by more than 1 %."""
+
+
 class Legend(ApiModel):
-    """The colours of values. Three bands (red, green, blue) only have limits."""
+    """The colours of values. Three bands (red, green, blue) only have limits, and a classified mosaic only classes."""
 
     title: str
     colormap: str | None
@@ -41,6 +57,7 @@ class Legend(ApiModel):
     colours: list[str]
     stops: list[LegendStop]
     bands: list[BandLimits]
+    classes: list[LegendClass] = Field(default_factory=list)
 
 
 class PreviewTile(ApiModel):

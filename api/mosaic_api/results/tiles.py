@@ -12,8 +12,8 @@ from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.mesh import Mesh
 from mosaic_worker.geometry.projection import Bounds
 from mosaic_worker.geometry.sampling import Window
-from mosaic_worker.output.colormaps import palette
 from mosaic_worker.output.mercator import EARTH_RADIUS, WEB_MERCATOR, picture_grid, picture_mesh, shown
+from mosaic_worker.output.palettes import Palette, colormap_palette
 from mosaic_worker.output.stretched import Bytes, stretch_to_bytes
 from PIL import Image
 
@@ -36,9 +36,12 @@ PAINTER = "1"
 
 @dataclass(frozen=True)
 class Look:
-    """The colours of values: a colormap for one band, and the values of the first and last colour for each band."""
+    """The colours of values: a colormap for one band, and the values of the first and last colour for each band.
 
-    colormap: str
+    The colours of classes need no colormap.
+    """
+
+    colormap: str | None
     limits: tuple[tuple[float, float], ...]
 
 
@@ -69,8 +72,14 @@ def look_of(mosaic: PublishedMosaic, colormap: str | None, minimum: float | None
     """The colours of a mosaic: those of its picture, unless the caller chooses others.
 
     Raises:
-        Invalid: the minimum is not less than the maximum.
+        Invalid: the minimum is not less than the maximum, or the mosaic has the colours of its classes.
     """
+    if mosaic.classes:
+        given = {"colormap": colormap, "minimum": minimum, "maximum": maximum}
+        named = next((name for name, value in given.items() if value is not None), None)
+        if named is not None:
+            raise Invalid(f"{named} is {given[named]}; a classified mosaic has the colours of its classes", named)
+        return Look(None, tuple(mosaic.stretch))
     limits = []
     for own_minimum, own_maximum in mosaic.stretch:
         lower = own_minimum if minimum is None else minimum
@@ -104,7 +113,7 @@ def tile(cogs: OpenCogs, mosaic: PublishedMosaic, place: TileAddress, look: Look
         found = _painted(cogs, mosaic, within, look)
         if found is not None:
             pixels[:, part.top : part.bottom, part.left : part.right] = found
-    return coloured(pixels, look.colormap)
+    return coloured(pixels, mosaic.palette if look.colormap is None else colormap_palette(look.colormap))
 
 
 def _parts(piece: Grid, bounds: Bounds) -> Iterator[Window]:
@@ -148,14 +157,14 @@ def level_of(mesh: Mesh) -> int:
     return max(math.floor(math.log2(max(mesh.reduction, 1)) + 1e-3), math.ceil(math.log2(max(least, 1))))
 
 
-def coloured(pixels: Bytes, colormap: str) -> bytes:
+def coloured(pixels: Bytes, palette: Palette) -> bytes:
     """A PNG of 8-bit pixels (bands, height, width): one band with a palette, three as colours; 0 is no data."""
     if not pixels.any():
         return empty() if pixels.shape[1:] == (SIDE, SIDE) else png(Image.new("RGBA", pixels.shape[:0:-1]))
     if len(pixels) == 1:
         image = Image.fromarray(pixels[0])
-        image.putpalette(table(colormap))
-        return png(image, transparency=0)
+        image.putpalette(palette.colours)
+        return png(image, transparency=palette.opacity)
     alpha = np.where((pixels > 0).all(axis=0), 255, 0).astype(np.uint8)
     channels = np.dstack([*pixels, alpha])
     channels[alpha == 0] = 0
@@ -170,13 +179,7 @@ def empty() -> bytes:
     return png(image, transparency=0)
 
 
-@cache
-def table(colormap: str) -> bytes:
-    """The palette of a colormap: 256 times red, green, blue; the first is no data."""
-    return palette(colormap)
-
-
-def png(image: Image.Image, **options: int) -> bytes:
+def png(image: Image.Image, **options: int | bytes) -> bytes:
     """An image as PNG, compressed fast rather than well."""
     content = io.BytesIO()
     image.save(content, "PNG", compress_level=1, **options)

@@ -100,7 +100,9 @@ async def get_request_values(
     mosaic = seen.mosaic
     values = await seen.read(partial(values_at, seen.context.cogs, mosaic, lon, lat))
     named = zip(mosaic.names, values, strict=True)
-    return schemas.PointValues(bands=[schemas.BandValue(name=name, value=value) for name, value in named])
+    return schemas.PointValues(
+        bands=[schemas.BandValue(name=name, value=value, label=mosaic.class_of(value)) for name, value in named]
+    )
 
 
 @router.get("/legend")
@@ -108,6 +110,8 @@ def get_request_legend(seen: PublishedDep, colours: ColoursQuery) -> schemas.Leg
     """Get the legend: values and their colours, for the same parameters as tiles."""
     mosaic = seen.mosaic
     look = _look(mosaic, colours)
+    if look.colormap is None:
+        return legends.legend_of_classes(mosaic)
     limits = [
         schemas.BandLimits(name=mosaic.names[number], minimum=lower, maximum=upper)
         for number, (lower, upper) in zip(mosaic.shown, look.limits, strict=True)

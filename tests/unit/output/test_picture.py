@@ -11,6 +11,7 @@ from mosaic_worker.geometry.tiling import BLOCK, part_levels, tiles_of
 from mosaic_worker.output.colormaps import palette
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.mercator import picture_grid, picture_mesh, shown
+from mosaic_worker.output.palettes import colormap_palette
 from mosaic_worker.output.parts import encode_part
 from mosaic_worker.output.picture import render
 from mosaic_worker.output.stretched import StretchedLevel, stretch_to_bytes
@@ -40,7 +41,7 @@ def picture_of(values, *, left, top, resolution=10.0, crs="EPSG:32609", stretch=
         return StretchedLevel(tiles, level, encoding, read_part, stretch, range(len(bands)))
 
     with ThreadPoolExecutor(2) as threads:
-        rendering = render(stretched, levels, grid, "nipy_spectral", threads, **more)
+        rendering = render(stretched, levels, grid, colormap_palette("nipy_spectral"), threads, **more)
     return rendering, np.asarray(Image.open(io.BytesIO(b"".join(rendering.png()))))
 
 

@@ -1,8 +1,11 @@
 """Prints plans and results."""
 
+from typing import Any
+
 import click
 from mosaic_crds.files import COG, ITEM
 
+from mosaic_worker.finalize.classes import AREA, CLASSES
 from mosaic_worker.local.run import Result
 from mosaic_worker.plan.model import Plan
 
@@ -21,6 +24,16 @@ def show_plan(plan: Plan, cores: int) -> None:
         click.echo(f"  note     {warning}")
 
 
+def _show_classes(band: dict[str, Any]) -> None:
+    """Print the share and the area of each class."""
+    listed = [each for each in band[CLASSES] if "percentage" in each]
+    width = max(len(each["title"]) for each in listed)
+    for each in listed:
+        area = f"  {each[AREA] / 1e6:12,.2f} km²" if AREA in each else ""
+        click.echo(f"  {each['title']:<{width}}  {each['percentage']:5.1f} %{area}")
+    click.echo(f"  {band['statistics']['valid_percent']:.1f} % of the pixels valid")
+
+
 def show_result(result: Result, store: str) -> None:
     """Print the statistics of a mosaic, and where its files are in the store."""
     folder = f"{store}/{result.folder}"
@@ -31,6 +44,9 @@ def show_result(result: Result, store: str) -> None:
     for band in assets[COG.asset]["bands"]:
         measured = band.get("statistics")
         if measured is None:
+            continue
+        if CLASSES in band:
+            _show_classes(band)
             continue
         if "minimum" not in measured:
             click.echo(f"  {band['name']}: no valid pixel")

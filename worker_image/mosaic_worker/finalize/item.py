@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import rasterio
 import shapely
+from mosaic_crds.classes import ProductClass
 from mosaic_crds.files import COG, PNG, THUMBNAIL, ResultFile
 from mosaic_crds.spelling import counted
 from mosaic_crds.times import utc_text
 from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
+from mosaic_worker.finalize.classes import CLASSES, EXTENSION, band_classes, class_pixels
 from mosaic_worker.geometry.area import cut_at_antimeridian, first_turn
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.longitudes import continuous_longitudes
@@ -78,7 +80,7 @@ def mosaic_item(
     item = {
         "type": "Feature",
         "stac_version": STAC_VERSION,
-        "stac_extensions": EXTENSIONS,
+        "stac_extensions": [EXTENSION, *EXTENSIONS] if plan.product.classes else EXTENSIONS,
         "id": f"{plan.name}-{plan.uid}",
         "geometry": dict(mapping(cut_at_antimeridian(first_turn(footprint)))),
         "bbox": _bbox(first_turn(footprint)),
@@ -158,7 +160,8 @@ def _lineage(plan: Plan, used: Sequence[int]) -> str:
     counts = [counted(sum(number in side for number in used), "scene") for side in plan.sides]
     terms = " minus ".join(f"{plan.formula.title} of {count}" for count in counts)
     enough = f" of {counted(plan.composite.enough, 'observation')} at most" if plan.composite.enough else ""
-    return f"{terms}{hidden}, composed by {method}{enough} per {plan.composite.of}."
+    classified = " and classified" if plan.product.classes else ""
+    return f"{terms}{hidden}, composed by {method}{enough} per {plan.composite.of}{classified}."
 
 
 def _scene(plan: Plan, number: int) -> dict[str, Any]:
@@ -203,15 +206,17 @@ def _cog_fields(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:
 def _picture_fields(
     plan: Plan, statistics: MosaicStatistics, stretch: Sequence[tuple[float, float]], picture: Picture
 ) -> dict[str, Any]:
-    """The fields of the picture."""
-    return {
+    """The fields of the picture. The colours of a classified one are those of the classes."""
+    place = {
         "proj:code": "EPSG:3857",
         "proj:shape": [picture.height, picture.width],
         "proj:transform": list(picture.transform),
         "proj:bbox": list(picture.bounds),
         "mosaic:reduction": picture.reduction,
-        "mosaic:stretch": [list(limits) for limits in stretch],
-    } | _stretch_details(plan, statistics)
+    }
+    if plan.product.classes is not None:
+        return place
+    return place | {"mosaic:stretch": [list(limits) for limits in stretch]} | _stretch_details(plan, statistics)
 
 
 def _stretch_details(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:
@@ -229,6 +234,8 @@ def _stretch_details(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]
 
 
 def _band(plan: Plan, number: int, statistics: MosaicStatistics) -> dict[str, Any]:
+    if plan.product.classes is not None:
+        return _class_band(plan, plan.product.classes, statistics.bands[0])
     stored = plan.output.dtype
     described: dict[str, Any] = {
         "name": plan.band_names[number],
@@ -243,6 +250,16 @@ def _band(plan: Plan, number: int, statistics: MosaicStatistics) -> dict[str, An
         if statistics.bands[number].overflow:
             described["mosaic:overflow"] = statistics.bands[number].overflow
     return described
+
+
+def _class_band(plan: Plan, classes: Sequence[ProductClass], band: BandStatistics) -> dict[str, Any]:
+    return {
+        "name": plan.band_names[0],
+        "data_type": plan.encoding.dtype,
+        "nodata": plan.encoding.nodata,
+        "statistics": {"valid_percent": band.valid_percent},
+        CLASSES: band_classes(class_pixels(classes, band), plan.grid),
+    }
 
 
 def _measured(band: BandStatistics) -> dict[str, Any]:

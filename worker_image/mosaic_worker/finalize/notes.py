@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mosaic_crds.errors import RequestError
 from mosaic_crds.spelling import counted
 
+from mosaic_worker.finalize.classes import class_notes, class_pixels
 from mosaic_worker.pixels.statistics import MosaicStatistics
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.notes import EXACT, is_wide, listed
@@ -18,6 +19,8 @@ def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
     Raises:
         RequestError: most values of a band do not fit the data type.
     """
+    if plan.product.classes is not None:
+        return class_notes(class_pixels(plan.product.classes, statistics.bands[0]))
     lost, rounded = [], []
     for number, (name, band) in enumerate(zip(plan.product_bands, statistics.bands, strict=True)):
         if band.overflow:

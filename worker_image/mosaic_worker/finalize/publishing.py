@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from mosaic_crds.files import COG, ITEM, PNG, THUMBNAIL, ResultFile
 from mosaic_crds.spec import Stretch
 
+from mosaic_worker.finalize.classes import colour_table, name_tags
 from mosaic_worker.finalize.item import Published, mosaic_item
 from mosaic_worker.finalize.notes import result_notes, reuse_note
 from mosaic_worker.finalize.parts import READERS, LostTilesError, Parts
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.output.cog import Chunk, write_cog
 from mosaic_worker.output.geotiff import Description
+from mosaic_worker.output.palettes import picture_palette
 from mosaic_worker.output.picture import MOST_PAINTERS, Rendering, render
 from mosaic_worker.output.stretched import StretchedLevel
 from mosaic_worker.pixels.statistics import NO_STATISTICS, BandStatistics, MosaicStatistics, StatisticsSums
@@ -68,7 +70,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
         records, statistics = complete_records(plan, store, unreadable)
         skipped = reasons(plan, unreadable, store)
         notes = [*unreadable_note(skipped, len(plan.scenes)), *result_notes(plan, statistics), *reuse_note(records)]
-        stretch = stretches(plan.output.stretch, [statistics.bands[number] for number in plan.picture])
+        stretch = stretches(plan.stretch, [statistics.bands[number] for number in plan.picture])
         painters = min(MOST_PAINTERS, len(os.sched_getaffinity(0)))
         with (
             ThreadPoolExecutor(READERS) as readers,
@@ -150,16 +152,22 @@ def _pieces(store: Store, key: str) -> Iterator[bytes]:
 
 
 def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, parts: Parts) -> Iterator[Chunk]:
-    description = Description(
-        bands=plan.band_names,
-        tags={"TIFFTAG_SOFTWARE": f"{DISTRIBUTION} {plan.code}", "TIFFTAG_IMAGEDESCRIPTION": plan.title},
-        band_tags=tuple(
-            _statistics_tags(band, scale, offset, plan.grid.pixels)
-            for band, scale, offset in zip(statistics.bands, plan.encoding.scales, plan.encoding.offsets, strict=False)
-        ),
-    )
     levels = [(*record.levels, record.above) for record in records]
-    return write_cog(plan.grid, plan.encoding, description, plan.tiles, levels, parts)
+    return write_cog(plan.grid, plan.encoding, _description(plan, statistics), plan.tiles, levels, parts)
+
+
+def _description(plan: Plan, statistics: MosaicStatistics) -> Description:
+    """The metadata of the COG."""
+    tags = {"TIFFTAG_SOFTWARE": f"{DISTRIBUTION} {plan.code}", "TIFFTAG_IMAGEDESCRIPTION": plan.title}
+    classes = plan.product.classes
+    if classes is not None:
+        return Description(plan.band_names, tags, (name_tags(classes),), colour_table(classes))
+    encoding = plan.encoding
+    measured = tuple(
+        _statistics_tags(band, scale, offset, plan.grid.pixels)
+        for band, scale, offset in zip(statistics.bands, encoding.scales, encoding.offsets, strict=False)
+    )
+    return Description(plan.band_names, tags, measured)
 
 
 def _render(
@@ -172,7 +180,9 @@ def _render(
             plan.tiles, level, plan.encoding, lambda tile: parts.level(tile, level), stretch, plan.picture
         )
 
-    return render(stretched, len(records[0].levels), plan.grid, plan.output.colormap, threads)
+    return render(
+        stretched, len(records[0].levels), plan.grid, picture_palette(plan.product, plan.output.colormap), threads
+    )
 
 
 def _statistics_tags(band: BandStatistics, scale: float, offset: float, pixels: int) -> dict[str, str]:

@@ -9,6 +9,7 @@ from mosaic_crds import names
 from mosaic_crds.files import COG, ITEM, PNG, ResultFile
 from mosaic_crds.request import MosaicRequest
 
+from mosaic_worker.finalize.classes import class_shares
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.store import Store
 
@@ -69,10 +70,12 @@ class Results:
             for file in (COG, PNG, ITEM)
             if file is ITEM or file.asset in item["assets"]
         }
-        measured = item["assets"][COG.asset]["bands"][0]["statistics"]
+        band = item["assets"][COG.asset]["bands"][0]
+        measured, classes = band["statistics"], class_shares(band)
         height, width = item["assets"][COG.asset]["proj:shape"]
         notes = item["properties"].get("mosaic:notes")
-        return (found | {"notes": notes} if notes else found) | {
+        optional = {name: listed for name, listed in (("classes", classes), ("notes", notes)) if listed}
+        return (found | optional) | {
             "bounds": item["bbox"],
             "statistics": {
                 "minimum": measured.get("minimum"),

@@ -161,7 +161,7 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
             reported.add(index)
             progress.tile(pixels[index])
 
-    Thread(target=_prepare_finalize, args=(plan.output.colormap,), daemon=True).start()
+    Thread(target=_prepare_finalize, args=(plan,), daemon=True).start()
     while waiting:
         run_ranges(
             waiting,
@@ -176,12 +176,12 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
         waiting = _waiting(plan, read_records(plan, store, unreadable_scenes(plan, store)))
 
 
-def _prepare_finalize(colormap: str) -> None:
+def _prepare_finalize(plan: Plan) -> None:
     """Import what publishing needs, and load the colour map, while the workers compute."""
     import mosaic_worker.finalize.publishing  # noqa: F401, PLC0415
-    from mosaic_worker.output.colormaps import palette  # noqa: PLC0415
+    from mosaic_worker.output.palettes import picture_palette  # noqa: PLC0415
 
-    palette(colormap)
+    picture_palette(plan.product, plan.output.colormap)
 
 
 def _waiting(plan: Plan, done: Collection[int]) -> list[int]:

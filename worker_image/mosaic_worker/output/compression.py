@@ -18,7 +18,7 @@ def compressed_blocks(stored: NDArray[Any], side: int, nodata: float) -> Iterato
     """The blocks of an image, row by row.
 
     Args:
-        stored: float32 or int16 (bands, height, width).
+        stored: float32, int16 or uint8 (bands, height, width).
         side: the side of a block, pixels; blocks at the right and lower edge are padded.
         nodata: the padding.
     """
@@ -33,15 +33,18 @@ def compressed_blocks(stored: NDArray[Any], side: int, nodata: float) -> Iterato
 
 
 def predicted(block: NDArray[Any]) -> NDArray[np.unsignedinteger]:
-    """Apply the predictor: differences to the previous pixel of a row; for floats, of their bytes.
+    """Apply the predictor: differences to the previous pixel of a row; for floats, of their bytes; none for uint8.
 
     Args:
-        block: float32 or int16 (height, width, bands).
+        block: float32, int16 or uint8 (height, width, bands).
 
     Returns:
-        uint8 (height, 4 x width x bands) for floats, the most significant bytes of a row first; otherwise uint16.
+        uint8 (height, 4 x width x bands) for floats, the most significant bytes of a row first; uint16 for int16; uint8
+        unchanged.
     """
     height, width, bands = block.shape
+    if block.dtype == np.uint8:
+        return block
     if block.dtype == np.int16:
         row = block.reshape(height, width * bands).view("<u2")
     else:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from mosaic_crds.classes import NO_DATA
 from numpy.typing import NDArray
 
 from mosaic_worker.geometry.tiling import BLOCK
@@ -13,7 +14,11 @@ from mosaic_worker.output.overviews import Floats, Reduction, halve
 INT16_NODATA = -32768
 INT16_LARGEST = 32767
 """The range is symmetric."""
+PREDICTORS = {"float32": 3, "int16": 2, "uint8": 1}
 OPTIONS = {"compress": "ZSTD", "zstd_level": 1, "tiled": True}
+
+
+Dtype = Literal["float32", "int16", "uint8"]
 
 
 @dataclass(frozen=True)
@@ -21,14 +26,14 @@ class Encoding:
     """How the bands of a mosaic are stored.
 
     Attributes:
-        dtype: the data type of all bands.
+        dtype: the data type of all bands; uint8 for numbers of classes.
         scales: for each band; value = scale x number + offset.
         reductions: for each band, the reduction of overviews.
         block: the side of a block, pixels.
         offsets: for each band; 0 for all if empty.
     """
 
-    dtype: Literal["float32", "int16"]
+    dtype: Dtype
     scales: tuple[float, ...]
     reductions: tuple[Reduction, ...]
     block: int = BLOCK
@@ -46,7 +51,7 @@ class Encoding:
     @property
     def nodata(self) -> float:
         """The stored number that means "no data"."""
-        return float("nan") if self.dtype == "float32" else INT16_NODATA
+        return {"float32": float("nan"), "int16": INT16_NODATA, "uint8": NO_DATA}[self.dtype]
 
     @property
     def profile(self) -> dict[str, Any]:
@@ -58,7 +63,7 @@ class Encoding:
             "count": len(self.scales),
             "dtype": self.dtype,
             "nodata": self.nodata,
-            "predictor": 3 if self.dtype == "float32" else 2,
+            "predictor": PREDICTORS[self.dtype],
             "interleave": "pixel",
             "photometric": "MINISBLACK",
         }
@@ -67,13 +72,15 @@ class Encoding:
         """The stored numbers of values (bands, height, width); values that do not fit become "no data"."""
         if self.dtype == "float32":
             return values
+        if self.dtype == "uint8":
+            return np.nan_to_num(values, nan=NO_DATA).astype(np.uint8)
         scaled = self._scaled(values)
         scaled[~(np.abs(scaled) <= INT16_LARGEST)] = INT16_NODATA
         return scaled.astype(np.int16)
 
     def fitting(self, values: Floats) -> tuple[Floats, tuple[int, ...]]:
         """The values, float32 (bands, height, width), with NaN for those that do not fit, and their number per band."""
-        if self.dtype == "float32":
+        if self.dtype != "int16":
             return values, (0,) * len(values)
         beyond = np.abs(self._scaled(values)) > INT16_LARGEST
         counts = tuple(int(count) for count in np.count_nonzero(beyond, axis=(1, 2)))
@@ -88,6 +95,8 @@ class Encoding:
         """The values of stored numbers (bands, height, width), NaN for no data."""
         if self.dtype == "float32":
             return stored.astype(np.float32, copy=False)
+        if self.dtype == "uint8":
+            return np.where(stored == NO_DATA, np.float32(np.nan), stored.astype(np.float32))
         if any(self.offsets):
             values: Floats = (stored * _column(self.scales) + _column(self.offsets)).astype(np.float32)
         else:

@@ -27,11 +27,13 @@ class Description:
         bands: the names of the bands, if any.
         tags: the tags of the file.
         band_tags: the tags of each band, such as STATISTICS_MINIMUM.
+        colours: red, green, blue of numbers, for a single band of uint8.
     """
 
     bands: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     band_tags: tuple[Mapping[str, str], ...] = ()
+    colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ def gdal_tags(grid: Grid, encoding: Encoding, description: Description) -> list[
             dataset.scales = encoding.scales
             if any(encoding.offsets):
                 dataset.offsets = encoding.offsets
+            if description.colours:
+                dataset.write_colormap(1, description.colours)
             dataset.update_tags(**description.tags)
             for number, tags in enumerate(description.band_tags, 1):
                 dataset.update_tags(number, **tags)

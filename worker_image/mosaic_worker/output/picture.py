@@ -11,8 +11,8 @@ from PIL import Image
 
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import Bounds
-from mosaic_worker.output.colormaps import palette
 from mosaic_worker.output.mercator import Bytes, picture_grid, picture_mesh, shown
+from mosaic_worker.output.palettes import Palette
 from mosaic_worker.output.png import Strip, png
 from mosaic_worker.output.stretched import StretchedLevel
 
@@ -54,29 +54,33 @@ class Rendering:
 
     Attributes:
         picture: its position.
-        palette: 256 times red, green, blue, for one channel; None for four channels.
+        palette: the colours of one channel; None for four channels.
         strips: the strips from the top, each with every nth of its pixels (height, width, channels), for the thumbnail.
     """
 
     picture: Picture
-    palette: bytes | None
+    palette: Palette | None
     strips: Sequence[Future[tuple[Strip, Bytes]]]
 
     def png(self) -> Iterator[bytes]:
         """The bytes of the picture, piece by piece, as they are rendered."""
         strips = (strip.result()[0] for strip in self.strips)
-        return png(self.picture.width, self.picture.height, self.palette, strips)
+        width, height, palette = self.picture.width, self.picture.height, self.palette
+        return (
+            png(width, height, None, strips)
+            if palette is None
+            else png(width, height, palette.colours, strips, palette.opacity)
+        )
 
     def thumbnail(self) -> bytes:
         """A PNG of the picture, at most 512 pixels a side."""
         sample = np.concatenate([strip.result()[1] for strip in self.strips])
+        mixable = True
         if self.palette is not None:
-            opaque = np.full(256, 255, np.uint8)
-            table = np.column_stack([np.frombuffer(self.palette, np.uint8).reshape(256, 3), opaque])
-            table[0, 3] = 0
-            sample = table[sample[:, :, 0]]
+            sample, mixable = self.palette.table[sample[:, :, 0]], self.palette.mixable
         image = Image.fromarray(sample, "RGBA")
-        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+        kernel = Image.Resampling.LANCZOS if mixable else Image.Resampling.NEAREST
+        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), kernel)
         return b"".join(png(image.width, image.height, None, [Strip(np.asarray(image))]))
 
 
@@ -84,7 +88,7 @@ def render(
     stretched: Callable[[int], StretchedLevel],
     levels: int,
     grid: Grid,
-    colormap: str,
+    palette: Palette,
     threads: Executor,
     largest_side: int = LARGEST_SIDE,
 ) -> Rendering:
@@ -94,7 +98,7 @@ def render(
         stretched: returns a level of the mosaic in 8 bits, with one or three bands.
         levels: the number of levels: full size, half, …
         grid: the grid of the mosaic.
-        colormap: for one band.
+        palette: the colours of one band.
         threads: render the strips.
         largest_side: the maximum side, pixels; larger mosaics are rendered from an overview.
     """
@@ -104,7 +108,7 @@ def render(
     factor = max(1, max(target.width, target.height) // (2 * THUMBNAIL_SIDE))
     return Rendering(
         Picture(target.width, target.height, target.transform, 2**level),
-        palette(colormap) if painter.mosaic.bands == 1 else None,
+        palette if painter.mosaic.bands == 1 else None,
         [threads.submit(painter.strip, row, factor) for row in range(0, target.height, STRIP_ROWS)],
     )
 

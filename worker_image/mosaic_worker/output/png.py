@@ -42,19 +42,22 @@ class Strip:
         self.checksum = zlib.adler32(filtered.data)
 
 
-def png(width: int, height: int, palette: bytes | None, strips: Iterable[Strip]) -> Iterator[bytes]:
+def png(
+    width: int, height: int, palette: bytes | None, strips: Iterable[Strip], opacity: bytes = b"\0"
+) -> Iterator[bytes]:
     """The bytes of a PNG of 8 bits, piece by piece.
 
     Args:
         width: pixels.
         height: pixels.
-        palette: 256 times red, green, blue; the first is transparent; None for four channels.
+        palette: 256 times red, green, blue; None for four channels.
         strips: all rows from the top.
+        opacity: of the first colours of the palette, 0 to 255; others are opaque.
     """
     colour_type = _COLOUR_TYPES[4 if palette is None else 1]
     yield _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0))
     if palette is not None:
-        yield _chunk(b"PLTE", palette) + _chunk(b"tRNS", b"\0")
+        yield _chunk(b"PLTE", palette) + _chunk(b"tRNS", opacity)
     yield _chunk(b"IDAT", b"\x78\x01")
     checksum = 1
     for strip in strips:

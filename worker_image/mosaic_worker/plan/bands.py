@@ -6,7 +6,9 @@ from mosaic_worker.product import Product
 
 
 def product_bands(product: Product, *, difference: bool) -> tuple[str, ...]:
-    """The bands of the product, or of a difference of it."""
+    """The bands of the product, or of a difference of it, which can be classified."""
+    if product.classifier is not None:
+        return product.band_names
     return tuple(f"{name}_difference" for name in product.output_bands) if difference else product.output_bands
 
 

@@ -76,7 +76,7 @@ def tile_work(tile: Tile, scenes: Sequence[PlannedScene], reading: Reading) -> f
 def estimate(
     grid: Grid,
     sides: Sequence[Sequence[PlannedScene]],
-    bands: int,
+    size: float,
     asked: Kernel | None,
     readings: Sequence[Reading],
 ) -> Estimate:
@@ -85,12 +85,12 @@ def estimate(
     Args:
         grid: its grid.
         sides: the scenes of the mosaic, and of one that is subtracted, in order of preference.
-        bands: the number of its bands.
+        size: its compressed size, relative to a float32 band.
         asked: the kernel in the request, if any.
         readings: which scenes are read, of each side.
     """
     seconds = sum(_seconds(grid, scenes, asked, reading) for scenes, reading in zip(sides, readings, strict=True))
-    return Estimate(core_seconds=round(seconds, 1), bytes=round(COMPRESSED * 4 * bands * grid.pixels))
+    return Estimate(core_seconds=round(seconds, 1), bytes=round(COMPRESSED * 4 * size * grid.pixels))
 
 
 def _seconds(grid: Grid, scenes: Sequence[PlannedScene], asked: Kernel | None, reading: Reading) -> float:

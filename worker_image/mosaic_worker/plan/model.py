@@ -8,7 +8,7 @@ from typing import Any
 from mosaic_crds.bands import picture_bands
 from mosaic_crds.composite import Composite
 from mosaic_crds.source import OnUnreadable
-from mosaic_crds.spec import Output
+from mosaic_crds.spec import Fixed, Output, Stretch
 from mosaic_crds.spec import Product as ProductSpec
 from pydantic import TypeAdapter
 from shapely.geometry import shape
@@ -27,6 +27,9 @@ from mosaic_worker.product import Product, product_of
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.readers.overviews import image_to_read
 from mosaic_worker.sources.scenes import Band, Scene, Unreadable
+
+NUMBERS_OF_CLASSES = Stretch(fixed=Fixed(lower=1.0, upper=255.0))
+"""The stretch with which the numbers 1 to 255 are the colours 1 to 255."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,8 @@ class Plan:
     @property
     def title(self) -> str:
         """The product for people."""
-        return self.formula.title if self.subtracted is None else f"{self.formula.title} difference"
+        difference = "" if self.subtracted is None else " difference"
+        return self.formula.title + difference + (" classes" if self.product.classes else "")
 
     @property
     def product_bands(self) -> tuple[str, ...]:
@@ -213,7 +217,9 @@ class Plan:
 
     @cached_property
     def encoding(self) -> Encoding:
-        """How the mosaic is stored. Overviews of count and scene have no means."""
+        """How the mosaic is stored. Overviews of classes, count and scene have no means."""
+        if self.formula.classifier is not None:
+            return Encoding("uint8", (1.0,), (FIRST,), self.block)
         product = len(self.formula.output_bands)
         extra = len(self.band_names) - product
         packings = [*(self._packing(name) for name in self.formula.output_bands), *[NUMBERS] * extra]
@@ -224,6 +230,11 @@ class Plan:
             block=self.block,
             offsets=tuple(packing.offset for packing in packings),
         )
+
+    @property
+    def stretch(self) -> Stretch:
+        """The values of the first and the last colour; numbers of classes are colours."""
+        return self.output.stretch if self.product.classes is None else NUMBERS_OF_CLASSES
 
     def _packing(self, name: str) -> Packing:
         """How a band of the product is stored."""

@@ -139,7 +139,7 @@ def make_plan(
     block, side = sides_for(len(band_names(product, spec.composite, difference=spec.minus is not None)), block, side)
     readings = [expected_reading(each, grid, method.most_observations(spec.composite)) for each in sides]
     work = [sum(map(partial(tile_work, tile), sides, readings)) for tile in tiles_of(grid, side)]
-    expected = estimate(grid, sides, len(product.output_bands), spec.grid.resampling, readings)
+    expected = estimate(grid, sides, product.size, spec.grid.resampling, readings)
     if limits.range_seconds:
         ranges = _ranges_of_pods(expected.core_seconds / limits.range_seconds, ranges)
     return Plan(

@@ -1,7 +1,7 @@
 """Products: an index of the catalogue, an expression, or bands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import bottleneck
@@ -9,8 +9,14 @@ import numpy as np
 from mosaic_crds.spec import Product as ProductSpec
 
 from mosaic_worker.product.bands import canonical
+from mosaic_worker.product.classify import Classifier
 from mosaic_worker.product.expression import Expression, Floats, parse
 from mosaic_worker.product.indices import find
+
+CLASS_BAND = "class"
+"""The name of the band of a classified mosaic."""
+CLASS_SIZE = 0.12
+"""The compressed size of a band of classes, relative to a float32 band; measured with noise, the worst case."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class Product:
         input_bands: canonical names of its input bands.
         output_bands: names of its output bands.
         expression: the formula; None for bands.
+        classifier: classifies the composed values, if the request has classes.
     """
 
     kind: Literal["index", "expression", "bands"]
@@ -30,6 +37,12 @@ class Product:
     input_bands: tuple[str, ...]
     output_bands: tuple[str, ...]
     expression: Expression | None
+    classifier: Classifier | None = None
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """The names of its bands in the mosaic."""
+        return self.output_bands if self.classifier is None else (CLASS_BAND,)
 
     @property
     def formula(self) -> str | None:
@@ -45,6 +58,11 @@ class Product:
     def needs_reflectance(self) -> bool:
         """Whether it is meaningless for uncalibrated numbers: an index with constants, such as EVI."""
         return self.kind == "index" and self.expression is not None and not self.expression.homogeneous
+
+    @property
+    def size(self) -> float:
+        """The compressed size of its bands in the mosaic, relative to a float32 band."""
+        return len(self.output_bands) if self.classifier is None else CLASS_SIZE
 
     def compute(self, values: Mapping[str, Floats]) -> tuple[Floats, int]:
         """Compute the product for each pixel.
@@ -75,8 +93,16 @@ def product_of(spec: ProductSpec) -> Product:
     """The product of a request.
 
     Raises:
-        RequestError: the index does not exist, or the expression is not allowed.
+        RequestError: the index does not exist, the expression is not allowed, or classes are too close.
     """
+    product = _unclassified(spec)
+    if spec.classes is None:
+        return product
+    return replace(product, classifier=Classifier(spec.classes))
+
+
+def _unclassified(spec: ProductSpec) -> Product:
+    """The product of a request without its classes."""
     if spec.index is not None:
         index = find(spec.index)
         return Product("index", index.name, index.expression.bands, (index.name,), index.expression)

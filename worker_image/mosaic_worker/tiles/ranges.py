@@ -118,12 +118,14 @@ def make_part(
     with raster_environment():
         pixels = compute_tile(plan, tile, sources, skipped, following)
     product = len(plan.formula.output_bands)
-    values, overflow = plan.encoding.fitting(pixels.values)
+    classifier = plan.formula.classifier
+    computed = pixels.values if classifier is None else classifier.classify(pixels.values)
+    values, overflow = plan.encoding.fitting(computed)
     place = plan.grid.window(tile.x, tile.y, tile.width, tile.height)
     part = encode_part(values, plan.encoding, place, part_levels(plan.grid, plan.tile_side, plan.block))
     statistics = measure(
         plan.encoding.values(plan.encoding.stored(values))[:product],
-        normalised_difference=plan.normalised_difference,
+        normalised_difference=plan.normalised_difference and classifier is None,
         out_of_range=pixels.out_of_range,
         overflow=overflow[:product],
         inside=pixels.inside,
