@@ -121,12 +121,12 @@ compose-test: setup ## The test of compose.yaml on a real Docker engine, which i
 	@if tests/compose/engine check; then tests/compose/engine run $(PYTEST) tests/compose; \
 	else echo "compose-test: did not run"; [ "$$CI" != true ]; fi
 
-images: ## Build the images mosaic-operator, mosaic-worker and mosaic-api with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
+images: ## Build the images mosaic-operator, mosaic-worker and mosaic-api with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim EXTRA=s2cloudless
 	@test -n "$(BUILDER)" || { echo "docker, podman or buildah is needed to build images"; exit 1; }
 	for image in operator worker api; do \
 		folder=$${image/worker/worker_image}; \
 		$(BUILDER) build --build-arg BASE=$(BASE) --build-arg VERSION=$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) \
-			--tag mosaic-$$image:$(TAG) --file $$folder/Dockerfile . || exit 1; \
+			$(if $(EXTRA),--build-arg EXTRA=$(EXTRA)) --tag mosaic-$$image:$(TAG) --file $$folder/Dockerfile . || exit 1; \
 	done
 
 chart: setup ## Lint the Helm chart and test what it renders
@@ -170,8 +170,10 @@ lock: setup ## Pin the newest allowed versions of all packages, with hashes
 		--extra api pyproject.toml -c requirements/worker.txt -c requirements/operator.txt -c requirements/build.txt \
 		-o requirements/api.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+		--extra s2cloudless pyproject.toml -c requirements/worker.txt -c requirements/api.txt -o requirements/s2cloudless.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		--all-extras pyproject.toml -c requirements/worker.txt -c requirements/operator.txt -c requirements/build.txt \
-		-c requirements/api.txt -o requirements/develop.txt
+		-c requirements/api.txt -c requirements/s2cloudless.txt -o requirements/develop.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		tests/bench/peers/requirements.in -o requirements/bench.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \

@@ -14,6 +14,7 @@ from mosaic_crds.fields import DISTINCT, Model, Percent, Rule
 Method = Literal["latest", "oldest", "leastCloudy", "greenest", "medoid", "mean", "median", "min", "max", "percentile"]
 Of = Literal["product", "bands"]
 Prefer = Literal["newest", "clear"]
+Detector = Literal["s2cloudless"]
 MaskClass = Literal["cloud", "shadow", "cirrus", "snow", "water"]
 
 
@@ -97,6 +98,12 @@ class Composite(Model):
             message=f"set it with enough; clear is also allowed with method {' or '.join(_BY_CLOUDS)}",
             field="prefer",
         ),
+        Rule(
+            server="!has(self.detect) || 'cloud' in self.mask",
+            holds=lambda composite: composite.detect is None or "cloud" in composite.mask,
+            message="it detects clouds, so mask must contain cloud",
+            field="detect",
+        ),
     )
 
     method: Annotated[
@@ -122,8 +129,12 @@ class Composite(Model):
     mask: Annotated[list[MaskClass], Field(max_length=5), DISTINCT] = Field([])
     """Classes to mask, by the masks of the scenes. Masks of EarthDaily have no snow and water; those of Landsat have
     cirrus since Landsat 8."""
+    detect: Detector | None = None
+    """Detect the clouds of scenes without a mask. s2cloudless: with the model of that package, from ten bands of
+    Sentinel-2 Level-1C; the worker must have the package."""
     above: Percent = 40.0
-    """Cloud is where the probability of cloud in percent is above this value, for masks with values probability."""
+    """Cloud is where its probability in percent is above this value, for masks with values probability and for
+    detect."""
     open: Annotated[int, Field(ge=0, le=30)] = 0
     """Open the mask by a disc with this radius in pixels of the grid: what the disc does not fit into, such as single
     bright roofs, is not masked. Before dilate."""

@@ -690,6 +690,7 @@ COMPOSITE = [
                 "method": "latest",
                 "of": "bands",
                 "mask": ["cloud", "shadow", "cirrus", "snow", "water"],
+                "detect": "s2cloudless",
                 "above": 99.5,
                 "open": 30,
                 "dilate": 100,
@@ -798,6 +799,16 @@ COMPOSITE = [
         "a class twice",
         {"spec.composite": {"mask": ["cloud", "cloud"]}},
         'spec.composite.mask is ["cloud", "cloud"]; it must not contain duplicates',
+    ),
+    invalid(
+        "detection of no clouds",
+        {"spec.composite": {"detect": "s2cloudless", "mask": ["snow"]}},
+        'spec.composite.detect is "s2cloudless"; it detects clouds, so mask must contain cloud',
+    ),
+    invalid(
+        "another detector",
+        {"spec.composite": {"detect": "fmask", "mask": ["cloud"]}},
+        'spec.composite.detect is "fmask"; use s2cloudless',
     ),
     invalid("31 pixels", {"spec.composite": {"open": 31}}, "spec.composite.open is 31; it must be at most 30"),
     invalid(

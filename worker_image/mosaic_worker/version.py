@@ -6,6 +6,7 @@ counts unless UNCOUNTED has it or its package; a test compares the list with the
 
 import hashlib
 import zlib
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +29,8 @@ LIBRARIES = (
     "spyndex", "zlib-ng", "zstandard",
 )  # fmt: skip
 """Distributions that compute or encode pixels."""
+DETECTORS = ("lightgbm", "s2cloudless")
+"""The same, of an optional extra."""
 
 
 @cache
@@ -46,7 +49,7 @@ def is_this_code(code: str) -> bool:
 @cache
 def code_digest() -> str:
     """12 hexadecimal digits: a digest of the counted sources and the versions of all libraries."""
-    from importlib.metadata import version  # noqa: PLC0415 (commands start without it)
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 (commands start without it)
 
     import rasterio  # noqa: PLC0415
     import shapely  # noqa: PLC0415
@@ -63,6 +66,9 @@ def code_digest() -> str:
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
         "zstd": zstandard.ZSTD_VERSION,
     }
+    for library in DETECTORS:
+        with suppress(PackageNotFoundError):
+            versions[library] = version(library)
     for name, value in versions.items():
         digest.update(f"{name} {value}\n".encode())
     return digest.hexdigest()[:12]

@@ -91,6 +91,7 @@ def test_omitted_fields_have_the_documented_defaults():
         "enough": None,
         "prefer": None,
         "mask": [],
+        "detect": None,
         "above": 40.0,
         "open": 0,
         "dilate": 0,

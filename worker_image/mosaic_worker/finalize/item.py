@@ -28,9 +28,9 @@ from mosaic_worker.output.picture import Picture
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
 from mosaic_worker.plan.model import Plan, PlannedScene
 from mosaic_worker.sources.access.gate import redacted
-from mosaic_worker.sources.scenes import Band, Unreadable
+from mosaic_worker.sources.scenes import Band, Detection, Unreadable
 from mosaic_worker.tiles.records import TileRecord
-from mosaic_worker.version import DISTRIBUTION
+from mosaic_worker.version import DETECTORS, DISTRIBUTION
 
 STAC_VERSION = "1.1.0"
 EXTENSIONS = [
@@ -116,7 +116,8 @@ def _properties(plan: Plan, statistics: MosaicStatistics, used: Sequence[int], m
         "processing:software": {
             DISTRIBUTION: version(DISTRIBUTION),
             "GDAL": rasterio.__gdal_version__,
-        },
+        }
+        | {name: version(name) for name in (DETECTORS if plan.detects_clouds else ())},
         "processing:lineage": _lineage(plan, used),
         "mosaic:code": plan.code,
         "mosaic:product": plan.product.model_dump(mode="json", by_alias=True, exclude_none=True),
@@ -180,7 +181,9 @@ def _scene(plan: Plan, number: int) -> dict[str, Any]:
         described["subtracted"] = number in plan.sides[1]
     if planned.clear is not None:
         described["mosaic:clear_percent"] = round(100 * planned.clear, 2)
-    if scene.mask is not None:
+    if isinstance(scene.mask, Detection):
+        described["mask"] = f"detected by {scene.mask.detector}"
+    elif scene.mask is not None:
         described["mask"] = redacted(scene.mask.href)
     return described
 

@@ -21,6 +21,7 @@ from mosaic_worker.plan.planning import Limits, input_bands, make_plan, request_
 from mosaic_worker.plan.stored import kept_plan, write_plan
 from mosaic_worker.sources.access.gate import Gate
 from mosaic_worker.sources.kinds.registry import signer_of
+from mosaic_worker.sources.readers.detection import check_detector
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import Store, open_store
@@ -86,7 +87,10 @@ def prepare(request: MosaicRequest, gate: Gate, limits: Limits, workers: int, ui
     """Plan a request without writing the plan; arguments as in `run`."""
     found = resolve(request.spec, input_bands(request.spec), gate, limits.scenes)
     uid = uid or request_uid(request, found)
-    return make_plan(request, uid, found, limits, RANGES_PER_PROCESS * workers, gate)
+    plan = make_plan(request, uid, found, limits, RANGES_PER_PROCESS * workers, gate)
+    if plan.detects_clouds:
+        check_detector()
+    return plan
 
 
 def run(

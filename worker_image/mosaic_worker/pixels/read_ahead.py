@@ -58,7 +58,7 @@ class ReadAhead:
 
 def is_remote(scene: Scene) -> bool:
     """Whether any file of a scene is on a server."""
-    return any(is_url(file.href) for file in (*scene.bands.values(), scene.mask) if file is not None)
+    return any(map(is_url, scene.hrefs))
 
 
 def steps_of(plan: Plan, tiles: Sequence[Tile], skipped: Collection[int]) -> Iterator[Step]:

@@ -11,7 +11,8 @@ from mosaic_worker.pixels.morphology import dilate, opened
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.sources.masks import FLAGGED, UNKNOWN
 from mosaic_worker.sources.readers.open_sources import OpenSources, WindowToRead
-from mosaic_worker.sources.readers.reading import Floats, band_pieces, mask_pieces, read_band, read_mask
+from mosaic_worker.sources.readers.reading import Floats, read_band, windows_of_band
+from mosaic_worker.sources.readers.scene_masks import code_windows, read_codes
 from mosaic_worker.sources.scenes import Scene
 
 Flags = NDArray[np.bool_]
@@ -70,7 +71,7 @@ def read_hidden(plan: Plan, scene: Scene, grid: Grid, sources: OpenSources) -> F
     if scene.mask is None:
         return None
     composite, halo = plan.composite, _mask_halo(plan)
-    codes = read_mask(sources, scene.mask, _around(grid, halo), composite, f"the mask of {scene.id}")
+    codes = read_codes(sources, scene.mask, _around(grid, halo), composite, f"the mask of {scene.id}")
     flagged = dilate(opened(codes == FLAGGED, composite.open), composite.dilate)
     hidden: Flags = flagged | (codes == UNKNOWN)
     return hidden[halo : halo + grid.height, halo : halo + grid.width]
@@ -79,19 +80,13 @@ def read_hidden(plan: Plan, scene: Scene, grid: Grid, sources: OpenSources) -> F
 def mask_windows(plan: Plan, scene: Scene, grid: Grid) -> Iterator[WindowToRead]:
     """The windows that `read_hidden` reads."""
     if scene.mask is not None:
-        for piece in mask_pieces(scene.mask, _around(grid, _mask_halo(plan))):
-            for window in piece.windows:
-                yield scene.mask.href, None, scene.mask.band, window
+        yield from code_windows(scene.mask, _around(grid, _mask_halo(plan)))
 
 
 def band_windows(plan: Plan, scene: Scene, grid: Grid) -> Iterator[WindowToRead]:
     """The windows that `read_scene` reads of the bands."""
     for name in plan.input_bands:
-        band = scene.bands[name]
-        overview, parts = band_pieces(band, grid, plan.resampling)
-        for piece in parts:
-            for window in piece.windows:
-                yield band.href, overview, band.band, window
+        yield from windows_of_band(scene.bands[name], grid, plan.resampling)
 
 
 def _mask_halo(plan: Plan) -> int:

@@ -1,5 +1,7 @@
 """The clear share of scenes inside the area, for `composite.prefer: clear`: read from their masks while planning.
 
+Clouds that are detected in a scene without a mask are not measured: that takes as long as to compute the mosaic.
+
 A lattice of points over the area is looked up in each mask, at its full resolution: overviews of classes may be means
 of their numbers, which are other classes.
 """
@@ -73,7 +75,7 @@ def measured(
 
 def _expect_masks(side: Found) -> None:
     """Refuse scenes without masks."""
-    if not any(scene.mask for scene in side.scenes):
+    if not any(isinstance(scene.mask, Mask) for scene in side.scenes):
         raise RequestError(
             "spec.composite.prefer: clear compares the masks of scenes, and none of them has one; set composite.mask, "
             "such as [cloud], or remove prefer"
@@ -126,7 +128,7 @@ def _points(grid: Grid, area: BaseGeometry | None) -> _Points:
 
 def _share(sources: OpenSources, scene: Scene, points: _Points, composite: Composite) -> float | None:
     """The share of the points in the area that the mask of a scene leaves visible; None without a mask."""
-    if scene.mask is None:
+    if not isinstance(scene.mask, Mask):
         return None
     clear = 0
     for top, strip in _strips(scene.mask, points.lattice):
@@ -146,12 +148,12 @@ def _strips(mask: Mask, lattice: Grid) -> Iterator[tuple[int, Grid]]:
 
 def _fetch(sources: OpenSources, scenes: Sequence[Scene], lattice: Grid) -> None:
     """Start to read the headers of masks on servers, and the pixels of the first one, as many as fit into memory."""
-    masks = [scene.mask for scene in scenes if scene.mask is not None]
+    masks = [scene.mask for scene in scenes if isinstance(scene.mask, Mask)]
     sources.prefetch_headers(mask.href for mask in masks)
     for mask in masks[:1]:
         started = 0
         for _, strip in _strips(mask, lattice):
-            windows = [window for piece in mask_pieces(mask, strip, "nearest") for window in piece.windows]
+            windows = [window for piece in mask_pieces(mask.header.grid, strip, "nearest") for window in piece.windows]
             started += sources.prefetch((mask.href, None, mask.band, window) for window in windows)
             if started > MEMORY // 4:
                 break

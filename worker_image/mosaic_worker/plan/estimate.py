@@ -10,9 +10,12 @@ from mosaic_worker.geometry.sampling import Kernel, coarseness, kernel_for
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.plan.model import Estimate, PlannedScene
 from mosaic_worker.sources.readers.overviews import image_to_read
+from mosaic_worker.sources.scenes import Detection
 
 DECODE_SECONDS = {"jp2": 0.18, "other": 0.02}
 """Measured core-seconds to decode a million pixels of a band: JPEG 2000 (lossless, 16 bit) and deflated TIFF."""
+DETECT_SECONDS = 14
+"""Measured core-seconds to detect clouds in a million pixels with s2cloudless."""
 PRODUCT_SECONDS = 0.08
 """Core-seconds to compute, encode and render a million pixels of the mosaic."""
 COMPRESSED = 0.8
@@ -100,16 +103,23 @@ def _seconds(grid: Grid, scenes: Sequence[PlannedScene], asked: Kernel | None, r
         for band in planned.scene.bands.values():
             _, image = image_to_read(band, grid, kernel_for(band.header.grid, grid, asked))
             seconds += _decode_seconds(band.href, image, grid, touched)
-        if planned.clear is not None and planned.scene.mask is not None:
-            seconds += _decode_seconds(planned.scene.mask.href, planned.scene.mask.header.grid, grid, touched)
+        mask = planned.scene.mask
+        if mask is not None and (planned.clear is not None or isinstance(mask, Detection)):
+            seconds += sum(_decode_seconds(file.href, file.header.grid, grid, touched) for file in mask.files)
+        if isinstance(mask, Detection):
+            seconds += DETECT_SECONDS * _read(mask.grid, grid, touched) / 1e6
     return seconds
 
 
 def _decode_seconds(href: str, image: Grid, grid: Grid, touched: float) -> float:
     """Core-seconds to decode the part of an image that covers some pixels of the grid."""
+    return DECODE_SECONDS["jp2" if href.lower().endswith(".jp2") else "other"] * _read(image, grid, touched) / 1e6
+
+
+def _read(image: Grid, grid: Grid, touched: float) -> float:
+    """The pixels of an image that cover some pixels of the grid."""
     across, down = coarseness(image, grid)
-    pixels = min(touched * across * down, image.pixels)
-    return DECODE_SECONDS["jp2" if href.lower().endswith(".jp2") else "other"] * pixels / 1e6
+    return min(touched * across * down, image.pixels)
 
 
 def _touched(scenes: Sequence[PlannedScene], reading: Reading) -> list[float]:

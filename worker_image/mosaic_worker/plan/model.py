@@ -26,7 +26,7 @@ from mosaic_worker.plan.packing import NUMBERS, REFLECTANCES, Packing, packing_o
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.readers.overviews import image_to_read
-from mosaic_worker.sources.scenes import Band, Scene, Unreadable
+from mosaic_worker.sources.scenes import Band, Detection, Scene, Unreadable
 
 NUMBERS_OF_CLASSES = Stretch(fixed=Fixed(lower=1.0, upper=255.0))
 """The stretch with which the numbers 1 to 255 are the colours 1 to 255."""
@@ -209,6 +209,11 @@ class Plan:
         """The positions of the bands of the picture, one or three, among those of the product."""
         bands, chosen = self.formula.output_bands, self.output.picture or ()
         return tuple(bands.index(name) for name in picture_bands(bands, [canonical(name) for name in chosen]))
+
+    @property
+    def detects_clouds(self) -> bool:
+        """Whether clouds are detected in any scene."""
+        return any(isinstance(scene.mask, Detection) for scene in self.all_scenes)
 
     @property
     def band_names(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from mosaic_worker.plan.checks import area_warnings, check_calibration, check_pa
 from mosaic_worker.plan.clearness import measured
 from mosaic_worker.plan.estimate import estimate, expected_reading, tile_work
 from mosaic_worker.plan.gridding import fix_grid, grid_notes
+from mosaic_worker.plan.mask_notes import mask_warnings
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.notes import plan_notes
 from mosaic_worker.plan.sides import planned_sides, side_notes, subtracted
@@ -28,7 +29,7 @@ from mosaic_worker.plan.stored import kept_plan, write_plan
 from mosaic_worker.product import product_of
 from mosaic_worker.sources.access.gate import Gate
 from mosaic_worker.sources.http.client import is_certain
-from mosaic_worker.sources.masks import mask_warnings
+from mosaic_worker.sources.readers.detection import check_detector
 from mosaic_worker.sources.resolve import MOST_SCENES, resolve
 from mosaic_worker.sources.scenes import Found, Scene
 from mosaic_worker.store import Store
@@ -85,7 +86,10 @@ def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits
     if plan is not None:
         return plan
     found = resolve(request.spec, input_bands(request.spec), gate, limits.scenes)
-    return write_plan(make_plan(request, uid, found, limits, RANGES_PER_WORKER * parallelism, gate), store)
+    plan = make_plan(request, uid, found, limits, RANGES_PER_WORKER * parallelism, gate)
+    if plan.detects_clouds:
+        check_detector()
+    return write_plan(plan, store)
 
 
 def input_bands(spec: MosaicRequestSpec) -> tuple[str, ...]:
@@ -163,7 +167,7 @@ def make_plan(
             *side_notes(found),
             *grid_notes(grid, spec.grid.resolution, area),
             *area_warnings(grid, area, sum(each.outside + len(each.scenes) for each in found.sides) - len(ordered)),
-            *mask_warnings([item.scene.mask.values for item in ordered if item.scene.mask], spec.composite),
+            *mask_warnings([item.scene.mask for item in ordered if item.scene.mask], spec.composite),
             *plan_notes(product, scenes),
         ),
         on_unreadable=spec.source.on_unreadable,
@@ -186,7 +190,4 @@ def _ranges_of_pods(most: float, wanted: int) -> int:
 
 def _is_pinned(scenes: Iterable[Scene]) -> bool:
     """Whether the identities of all files that are read change whenever their contents do."""
-    found = list(scenes)
-    headers = [band.header for scene in found for band in scene.bands.values()]
-    headers += [scene.mask.header for scene in found if scene.mask]
-    return all(is_certain(header.identity) for header in headers)
+    return all(is_certain(file.header.identity) for scene in scenes for file in scene.files)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from mosaic_crds.composite import Composite, MaskClass
 from mosaic_crds.source import MaskValues
-from mosaic_crds.spelling import counted
 from numpy.typing import NDArray
 
 CLEAR, FLAGGED, UNKNOWN = 1, 2, 0
@@ -89,32 +88,6 @@ def undetected_classes(values: MaskValues, classes: Sequence[MaskClass]) -> list
     """The classes that masks of a kind lack; none for masks without classes."""
     known = classes_of(values)
     return [name for name in classes if known is not None and name not in known]
-
-
-def mask_warnings(kinds: Sequence[MaskValues], composite: Composite) -> list[str]:
-    """Warnings on what masks lack or leave to the request.
-
-    Args:
-        kinds: the mask.values of each scene.
-        composite: has the classes to mask.
-    """
-    found = []
-    classes = composite.mask
-    single = sum(classes_of(kind) is None for kind in kinds)
-    if single and classes:
-        found.append(
-            f"the masks of {counted(single, 'scene')} have no classes: everything that they flag is masked, "
-            f"whether it is {' or '.join(classes)} or not"
-        )
-    if probable := kinds.count("probability"):
-        found.append(
-            f"the masks of {counted(probable, 'scene')} are probabilities: cloud is where they are above "
-            f"{composite.above:g} %"
-        )
-    for kind, legend in LEGENDS.items():
-        if kind in kinds and legend.caveat and (legend.caveat_class is None or legend.caveat_class in classes):
-            found.append(f"the masks of {counted(kinds.count(kind), 'scene')} are {legend.caveat}")
-    return found
 
 
 def mask_codes(numbers: NDArray[Any], values: MaskValues, composite: Composite) -> NDArray[np.uint8]:

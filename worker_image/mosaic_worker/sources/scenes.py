@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from mosaic_crds.composite import Detector
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import MaskValues
 
@@ -68,6 +69,36 @@ class Mask:
     values: MaskValues
     header: Header
 
+    @property
+    def files(self) -> Sequence["Mask | Band"]:
+        """What is read of it."""
+        return (self,)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Clouds of a scene without a mask, which are detected in its bands.
+
+    Attributes:
+        detector: what detects them.
+        bands: the bands that it needs, in its order.
+        stated: whether the scene states that the bands are what it needs: top-of-atmosphere reflectances.
+    """
+
+    detector: Detector
+    bands: tuple[Band, ...]
+    stated: bool
+
+    @property
+    def files(self) -> Sequence[Mask | Band]:
+        """What is read for it."""
+        return self.bands
+
+    @property
+    def grid(self) -> Grid:
+        """Where clouds are detected: the pixels of the coarsest band, 60 m in products of ESA."""
+        return max((band.header.grid for band in self.bands), key=lambda grid: grid.xres * grid.yres)
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -78,7 +109,7 @@ class Scene:
         datetime: the acquisition time, with a time zone.
         cloud_cover: percent, 0 to 100.
         bands: by STAC common name.
-        mask: its mask, if pixels are masked.
+        mask: its mask, or how its clouds are detected, if pixels are masked.
         item: the admitted path or URL of its STAC Item, if it has one.
     """
 
@@ -86,13 +117,18 @@ class Scene:
     datetime: datetime | None
     cloud_cover: float | None
     bands: dict[str, Band]
-    mask: Mask | None
+    mask: Mask | Detection | None
     item: str | None = None
 
     @property
     def hrefs(self) -> list[str]:
         """The references of its files."""
-        return [file.href for file in (*self.bands.values(), self.mask) if file is not None]
+        return [file.href for file in self.files]
+
+    @property
+    def files(self) -> list[Mask | Band]:
+        """Its bands, and what is read for its mask."""
+        return [*self.bands.values(), *(self.mask.files if self.mask else ())]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from mosaic_worker.tiles.records import AT_ONCE, together
 
 BASE = 130 * 2**20
 """Bytes of a worker with its libraries, before it reads pixels."""
+DETECTOR = 100 * 2**20
+"""Bytes of LightGBM, the model of s2cloudless, and the pixels that it works on."""
 TILE_COPIES = 3
 """Copies of a tile while it is measured and compressed."""
 CHUNK_COPIES = 2
@@ -43,7 +45,8 @@ def tiles_memory(plan: Plan) -> int:
         len(plan.composed_bands), len(plan.scenes), plan.compared_layers, plan.composite.enough
     )
     tile = 4 * len(plan.band_names) * pixels
-    return int(BASE + min(CACHE_BYTES, read) + TILE_COPIES * tile + CHUNK_COPIES * min(CHUNK_BYTES, pixels * layers))
+    base = BASE + (DETECTOR if plan.detects_clouds else 0)
+    return int(base + min(CACHE_BYTES, read) + TILE_COPIES * tile + CHUNK_COPIES * min(CHUNK_BYTES, pixels * layers))
 
 
 def finalize_memory(plan: Plan) -> int:

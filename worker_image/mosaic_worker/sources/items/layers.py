@@ -78,14 +78,23 @@ class Layers:
         """
         if MASK in self.assets:
             return named_mask(bands_of(self.assets[MASK], self._asset(MASK)), self.platform)
-        every = [band for key, asset in self.item.assets.items() for band in bands_of(key, asset)]
-        found = find_mask(every, self.platform)
+        found = self._found_mask
         if found is None:
             raise RequestError(
                 f"{self.where}: {self.item.id} has no mask ({NAMES}); name its mask in assets, give the scene "
                 "a mask, or remove spec.composite.mask"
             )
         return found
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether the request names a mask, or the Item has one."""
+        return MASK in self.assets or self._found_mask is not None
+
+    @cached_property
+    def _found_mask(self) -> MaskBand | None:
+        every = [band for key, asset in self.item.assets.items() for band in bands_of(key, asset)]
+        return find_mask(every, self.platform)
 
     @property
     def map_field(self) -> str:
@@ -101,7 +110,7 @@ class Layers:
                 yield f"{STAND_INS[name]} replaces {name} in", f" without {name}"
             elif self.platform.assumed and _is_by_id(band := self.band(name)):
                 yield f"{band.key} is read as {name}, as on {self.platform.name}, in", " without a stated platform"
-        if masked and self.mask.assumed:
+        if masked and self.has_mask and self.mask.assumed:
             key, values = self.mask.band.key, self.mask.values
             yield f"{key} is read as a mask of kind {values} in", " without a stated encoding"
 

@@ -19,7 +19,7 @@ from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.sources.items.coverage import covered, file_bounds, footprint, gap, touches
 from mosaic_worker.sources.items.item import StacItem
 from mosaic_worker.sources.items.layers import Note, summarized
-from mosaic_worker.sources.items.scene_masks import scene_mask
+from mosaic_worker.sources.items.scene_masks import mask_places, scene_mask
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene, Unreadable
 from mosaic_worker.sources.unreadable import read_or_reason
@@ -53,7 +53,7 @@ def scenes_of_items(
         with suppress(RequestError):  # raised again when the scene is read
             headers.prefetch([item.place_of(name) for name in bands])
             if composite.mask:
-                headers.prefetch([item.mask()[0]])
+                headers.prefetch(mask_places(composite, item))
     places: dict[Grid, BaseGeometry | None] = {}
     parts: list[BaseGeometry | None] = []
     assumed: list[Note] = []
@@ -70,7 +70,14 @@ def scenes_of_items(
             datetime=item.datetime,
             cloud_cover=item.cloud_cover,
             bands=described,
-            mask=scene_mask(None, composite, f"{item.where}: the mask of {item.id}", headers, item),
+            mask=scene_mask(
+                None,
+                composite,
+                f"{item.where}: the mask of {item.id}",
+                headers,
+                lambda name: item.band(name, headers),
+                item,
+            ),
             item=headers.href(item.place),
         )
         first = next(iter(described.values())).header.grid

@@ -19,9 +19,9 @@ from mosaic_worker.sources.items.item import StacItem, read_items
 from mosaic_worker.sources.items.layers import MASK, Note, mapped_assets, summarized
 from mosaic_worker.sources.items.scene_masks import scene_mask
 from mosaic_worker.sources.kinds.base import ScenePreview, SceneQuery, SceneSource
-from mosaic_worker.sources.kinds.safe import SCL, safe_scene
+from mosaic_worker.sources.kinds.safe import safe_scene
 from mosaic_worker.sources.readers.headers import Headers
-from mosaic_worker.sources.scenes import Found, Scene, Unreadable
+from mosaic_worker.sources.scenes import Band, Found, Scene, Unreadable
 from mosaic_worker.sources.unreadable import read_or_reason
 
 MOST_SCENES = 500
@@ -155,7 +155,14 @@ class _Entries:
             datetime=item.datetime,
             cloud_cover=item.cloud_cover,
             bands={name: item.band(name, self.headers) for name in self.bands},
-            mask=scene_mask(entry.mask, self.composite, f"{where}.mask", self.headers, item),
+            mask=scene_mask(
+                entry.mask,
+                self.composite,
+                f"{where}.mask",
+                self.headers,
+                lambda name: item.band(name, self.headers),
+                item,
+            ),
         )
         self.notes.extend(item.layers.assumptions(self.bands, bool(self.composite.mask) and entry.mask is None))
         return found
@@ -165,23 +172,24 @@ class _Entries:
         gate = self.headers.gate
         if entry.safe is not None:
             product = gate.admit(entry.safe, f"{where}.safe")
-            mask = (entry.assets or {}).get(MASK, SCL)
+            mask = (entry.assets or {}).get(MASK)
             return safe_scene(product, self.bands, self.composite, mask, f"{where}.safe", self.headers)
         listed = {canonical(band): (band, file) for band, file in (entry.bands or {}).items()}
-        found = {}
-        for band in self.bands:
+
+        def read(band: str) -> Band:
             if band not in listed:
                 raise RequestError(f"{where}.bands: the product needs {band}, but this scene has {', '.join(listed)}")
             given, file = listed[band]
             place = f"{where}.bands.{given}"
             stated = (file.scale, file.offset, file.nodata)
-            found[band] = self.headers.described_band(gate.admit(file.href, place), file.band, stated, place)
+            return self.headers.described_band(gate.admit(file.href, place), file.band, stated, place)
+
         return Scene(
             id=name,
             datetime=entry.datetime,
             cloud_cover=entry.cloud_cover,
-            bands=found,
-            mask=scene_mask(entry.mask, self.composite, f"{where}.mask", self.headers),
+            bands={name: read(name) for name in self.bands},
+            mask=scene_mask(entry.mask, self.composite, f"{where}.mask", self.headers, read),
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ParseError  # types; defusedxml reads  # nosec B405
 
 from defusedxml.ElementTree import fromstring
-from mosaic_crds.composite import Composite, MaskClass
+from mosaic_crds.composite import Composite
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import MaskValues
 from mosaic_crds.times import moment
@@ -19,10 +19,10 @@ from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.access.gate import is_url, redacted
 from mosaic_worker.sources.access.zips import member_reference, members
 from mosaic_worker.sources.http.client import Client
-from mosaic_worker.sources.items.scene_masks import check_classes
+from mosaic_worker.sources.items.scene_masks import check_classes, detected
 from mosaic_worker.sources.readers.documents import read_document
 from mosaic_worker.sources.readers.headers import Headers
-from mosaic_worker.sources.scenes import Band, Mask, Scene
+from mosaic_worker.sources.scenes import Band, Detection, Mask, Scene
 
 _METADATA = re.compile(r"(?:MTD_MSIL(?:1C|2A)|S2[A-D]_(?:OPER|USER)_MTD_SAFL(?:1C|2A)_[^/]*)\.xml")
 _IMAGE = re.compile(
@@ -40,7 +40,7 @@ _OFFSET = {"L1C": "RADIO_ADD_OFFSET", "L2A": "BOA_ADD_OFFSET"}
 
 
 def safe_scene(
-    admitted: str, bands: Sequence[str], composite: Composite, mask: str, where: str, headers: Headers
+    admitted: str, bands: Sequence[str], composite: Composite, mask: str | None, where: str, headers: Headers
 ) -> Scene:
     """A Sentinel-2 product as a scene, with each band from the file of the best resolution.
 
@@ -48,7 +48,7 @@ def safe_scene(
         admitted: the path of the .SAFE folder or of its zip.
         bands: the canonical names of the bands.
         composite: has the classes that the request masks.
-        mask: the name of the mask to use.
+        mask: the name of the mask in the request; by default the scene classification.
         where: the field that names the product.
         headers: the files of the request.
 
@@ -61,7 +61,7 @@ def safe_scene(
         datetime=product.taken,
         cloud_cover=product.cloud_cover,
         bands={name: product.band(name, headers) for name in bands},
-        mask=product.mask(mask, composite.mask, headers) if composite.mask else None,
+        mask=product.mask(mask, composite, headers) if composite.mask else None,
     )
 
 
@@ -138,8 +138,11 @@ class Product:
         stated = (1 / quantification, self._offset(ids[name]) / quantification, self._nodata)
         return headers.described_band(self._best[ids[name]], 1, stated, f"{self.where}: {ids[name]} of {self.id}")
 
-    def mask(self, name: str, classes: Sequence[MaskClass], headers: Headers) -> Mask:
-        """The mask of a name: the scene classification, or the probability of cloud."""
+    def mask(self, named: str | None, composite: Composite, headers: Headers) -> Mask | Detection:
+        """The mask that the request names, otherwise the scene classification or how clouds are detected."""
+        name, classes = named or SCL, composite.mask
+        if composite.detect is not None and named is None and SCL not in self._best:
+            return detected(composite, self.where, lambda band: self.band(band, headers), self.level[1:].lower())
         if name not in _MASKS:
             raise RequestError(
                 f"{self.where.removesuffix('.safe')}.assets.mask is {name}, but a SAFE product has the masks "
@@ -149,7 +152,7 @@ class Product:
             full = "scene classification (SCL)" if name == SCL else f"{name}, the probability of cloud"
             raise RequestError(
                 f"{self.where}: spec.composite.mask has {', '.join(classes)}, but {self.id} has no {full}, like all "
-                "products of level 1C; use the product of level 2A"
+                "products of level 1C; use the product of level 2A, or set spec.composite.detect"
             )
         check_classes(_MASKS[name], classes, self.where)
         _, header = headers.read(self._best[name], 1, f"{self.where}: {name} of {self.id}")

@@ -1,7 +1,7 @@
 """Reads pixels of sources on a grid: resampled, calibrated, and with "no data"."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,7 +22,7 @@ from mosaic_worker.geometry.sampling import (
 from mosaic_worker.sources.http.client import at_field
 from mosaic_worker.sources.masks import UNKNOWN, mask_codes
 from mosaic_worker.sources.readers.nodata import is_nodata, numbers_of
-from mosaic_worker.sources.readers.open_sources import OpenSources
+from mosaic_worker.sources.readers.open_sources import OpenSources, WindowToRead
 from mosaic_worker.sources.readers.overviews import image_to_read
 from mosaic_worker.sources.readers.raster import Raster
 from mosaic_worker.sources.scenes import Band, Mask
@@ -38,9 +38,17 @@ def band_pieces(band: Band, grid: Grid, asked: Kernel | None) -> tuple[int | Non
     return overview, pieces(image, grid, kernel)
 
 
-def mask_pieces(mask: Mask, grid: Grid, kernel: Kernel | None = None) -> list[Piece]:
-    """The parts of a mask that are needed for a grid, with the usual kernel or another one."""
-    return pieces(mask.header.grid, grid, kernel or mask_kernel_for(mask.header.grid, grid))
+def windows_of_band(band: Band, grid: Grid, asked: Kernel | None) -> Iterator[WindowToRead]:
+    """The windows that `read_band` reads."""
+    overview, parts = band_pieces(band, grid, asked)
+    for piece in parts:
+        for window in piece.windows:
+            yield band.href, overview, band.band, window
+
+
+def mask_pieces(image: Grid, grid: Grid, kernel: Kernel | None = None) -> list[Piece]:
+    """The parts of a mask on the pixels of an image that a grid needs, with the usual kernel or another one."""
+    return pieces(image, grid, kernel or mask_kernel_for(image, grid))
 
 
 def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None, where: str) -> Floats | None:
@@ -83,7 +91,6 @@ def read_mask(
     the layer and everything outside it. A nodata number 0 of the file is ignored: in most masks it is a class such as
     "no cloud".
     """
-    kernel = kernel or mask_kernel_for(mask.header.grid, grid)
 
     def read(window: Window) -> NDArray[np.uint8]:
         image = sources.get(mask.href, where, mask.header.identity)
@@ -94,7 +101,22 @@ def read_mask(
         _hide(codes, UNKNOWN, image, mask.band, window, where)
         return codes
 
-    codes = _pieces_on_grid(mask_pieces(mask, grid, kernel), read, grid, kernel, UNKNOWN)
+    return codes_on_grid(mask.header.grid, read, grid, kernel)
+
+
+def codes_on_grid(
+    image: Grid, read: Callable[[Window], NDArray[np.uint8]], grid: Grid, kernel: Kernel | None = None
+) -> NDArray[np.uint8]:
+    """The codes of a mask on a grid, UNKNOWN outside it.
+
+    Args:
+        image: the pixels of the mask.
+        read: returns the codes of a window of the image.
+        grid: the grid.
+        kernel: the kernel, if not the usual one.
+    """
+    kernel = kernel or mask_kernel_for(image, grid)
+    codes = _pieces_on_grid(mask_pieces(image, grid, kernel), read, grid, kernel, UNKNOWN)
     return np.full((grid.height, grid.width), UNKNOWN, np.uint8) if codes is None else codes
 
 
