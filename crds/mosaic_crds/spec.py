@@ -201,7 +201,7 @@ class MosaicRequestSpec(Model):
             field="minus",
         ),
         Rule(
-            server="!has(self.minus) || !self.composite.chosen",
+            server="!has(self.minus) || !has(self.composite) || !self.composite.chosen",
             holds=lambda spec: spec.minus is None or not spec.composite.chosen,
             message="remove composite.chosen, because each pixel of a difference comes from scenes of two mosaics",
             field="minus",

@@ -142,6 +142,27 @@ def test_an_empty_search_suggests_what_to_change(client: Client, catalogue: Cata
     assert "widen the dates" in body["message"]
 
 
+def test_counts_the_scenes_of_both_sides_of_a_difference(client: Client, catalogue: Catalogue):
+    spec = catalogue.spec()
+    searched = {"source": spec["source"], "area": spec["area"]}
+    day = catalogue.items[0]["properties"]["datetime"][:10]
+    body = client("ann").post("/api/v1/scenes", json=searched | {"minus": {"datetime": day}}).json()
+    assert (body["count"], body["last"][:10]) == (4, catalogue.items[2]["properties"]["datetime"][:10])
+    empty = client("ann").post("/api/v1/scenes", json=searched | {"minus": {"datetime": "2001-01-01"}}).json()
+    assert empty["count"] == 0
+    assert empty["message"].startswith("spec.minus.datetime: no scene of")
+    wrong = client("ann").post("/api/v1/scenes", json=searched | {"minus": {}})
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "spec.minus")
+
+
+def test_estimates_a_difference(client: Client, catalogue: Catalogue):
+    spec = catalogue.spec()
+    difference = spec | {"minus": {"datetime": catalogue.items[0]["properties"]["datetime"][:10]}}
+    alone, both = (estimated(client("ann"), each, whole=True) for each in (spec, difference))
+    assert (both["scenes"], both["width"]) == (alone["scenes"] + 1, alone["width"])
+    assert estimated(client("ann"), difference)["core_seconds"] > estimated(client("ann"), spec)["core_seconds"]
+
+
 def test_counts_listed_files_without_a_search(client: Client):
     scenes = [{"bands": {"red": "a.tif"}, "datetime": "2024-07-01", "cloudCover": 5}, {"item": "b.json"}]
     body = client("ann").post("/api/v1/scenes", json={"source": {"files": {"scenes": scenes}}}).json()

@@ -42,7 +42,12 @@ STAC = {
 }
 SPECS: list[dict[str, Any]] = [
     {"source": {"files": {"scenes": FILES}}, "product": {"index": "NDVI"}},
-    {"source": {"stac": STAC}, "product": {"index": "NDVI"}, "area": {"bbox": [0, 0, 1, 1]}},
+    {
+        "source": {"stac": STAC},
+        "minus": {"files": {"scenes": FILES}},
+        "product": {"index": "NDVI"},
+        "area": {"bbox": [0, 0, 1, 1]},
+    },
 ]
 MESSAGE = 'spec.source.files.scenes[0].item: Invalid value: "https://h.example/a?sig=canary-told": https://u:canary@h/a'
 

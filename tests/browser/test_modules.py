@@ -96,3 +96,28 @@ def test_the_check_box_for_unreadable_scenes_sets_a_field_of_the_source(page: Pa
         assert spec["source"].get("onUnreadable") == ("skip" if checked else None)
         spec["source"]["stac"]["datetime"] = "2024-07-01"
         assert run(page, "spec", "m.formOf(g[0]).skip", spec) is checked
+
+
+MINUS = [
+    {"datetime": "2023-06-01T12:00:00Z/2023-08-31"},
+    {"files": {"scenes": [{"item": "https://example.org/item.json"}]}},
+    {"stac": {"url": "earth-search", "collection": "c", "datetime": "2023-07-01"}},
+]
+
+
+@pytest.mark.parametrize("minus", MINUS, ids=lambda minus: next(iter(minus)))
+def test_a_copied_request_keeps_what_it_subtracts(page: Page, minus: dict[str, Any]):
+    source = {"stac": {"url": "earth-search", "collection": "c", "datetime": "2024-06-01/2024-08-31"}}
+    spec = {"source": source, "minus": minus, "product": {"index": "NDVI"}}
+    copied = run(page, "spec", "m.specOf(m.formOf(g[0]), null, [], g[0])", spec)
+    assert copied["minus"] == minus
+    assert run(page, "spec", "m.productName(g[0])", spec) == "NDVI difference"
+
+
+def test_the_dates_to_subtract_are_an_interval_of_searches_only(page: Page):
+    form = {"source": "earth-search", "product": "index", "index": "NDVI", "mask": [], "stretch": "minmax", "minus": ""}
+    form |= {"minusFrom": "2023-06-01", "minusTo": "2023-08-31"}
+    spec = run(page, "spec", "m.specOf(g[0], null, [])", form)
+    assert spec["minus"] == {"datetime": "2023-06-01/2023-08-31"}
+    assert "minus" not in run(page, "spec", "m.specOf(g[0], null, [])", form | {"source": "files"})
+    assert "minus" not in run(page, "spec", "m.specOf(g[0], null, [])", form | {"minusFrom": "", "minusTo": ""})

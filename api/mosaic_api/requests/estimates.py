@@ -18,7 +18,7 @@ from mosaic_worker.plan.planning import Limits, input_bands, make_plan
 from mosaic_worker.product import product_of
 from mosaic_worker.sources.access.budget import Budget
 from mosaic_worker.sources.items.coverage import covered, gap
-from mosaic_worker.sources.kinds.registry import source_of
+from mosaic_worker.sources.kinds.registry import sources_of
 from mosaic_worker.sources.resolve import MOST_SCENES, resolve
 from mosaic_worker.sources.scenes import NoScenesError
 
@@ -82,7 +82,7 @@ def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Es
     grid = grid_over(area, asked.grid.crs, resolution, settings.max_pixels)
     megapixels, bands = grid.pixels / 1e6, len(input_bands(asked))
     read = _read(asked, scenes or 1)
-    core_seconds = megapixels * (PRODUCT_SECONDS + DECODE_SECONDS["other"] * bands * read)
+    core_seconds = megapixels * (PRODUCT_SECONDS * len(asked.sources) + DECODE_SECONDS["other"] * bands * read)
     tiles = len(tiles_of(grid, tile_side(grid, BLOCK)))
     size = round(COMPRESSED * 4 * product.size * grid.pixels)
     found = _estimate(settings, asked, grid, tiles, scenes, core_seconds, size, warnings)
@@ -104,20 +104,23 @@ def whole(settings: Settings, request: MosaicRequest, budget: Budget) -> Estimat
 
 
 def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> SceneCount:
-    """The scenes that a source has in the area of a spec; opens no files.
+    """The scenes that the sources of a spec have in its area; opens no files.
 
     Raises:
         RequestError: the search is refused, or finds too many.
         PassingError: a server did not answer.
     """
     area = requested_area(spec.area)
+    sources = sources_of(spec, replace(settings.gate, budget=budget))
     try:
-        found = source_of(spec.source, replace(settings.gate, budget=budget)).previews(area, MOST_SCENES)
+        sides = [source.previews(area, MOST_SCENES) for source in sources]
     except NoScenesError as error:
         return SceneCount(count=0, message=str(error))
+    found = [scene for side in sides for scene in side]
     times = [scene.datetime for scene in found if scene.datetime is not None]
     covers = [scene.cloud_cover for scene in found if scene.cloud_cover is not None]
-    message = None if area is None else gap([covered(scene.footprint, None, area) for scene in found], area)
+    gaps = [gap([covered(scene.footprint, None, area) for scene in side], area) if area else None for side in sides]
+    message = gaps[0] or next((f"minus: {other}" for other in gaps[1:] if other), None)
     return SceneCount(
         count=len(found),
         first=min(times, default=None),
@@ -131,7 +134,7 @@ def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> Sc
 def _read(spec: MosaicRequestSpec, scenes: int) -> int:
     """The number of scenes that are read; with masks, whose clouds are unknown here, all."""
     most = METHODS[spec.composite.method].most_observations(spec.composite)
-    return scenes if most is None or spec.composite.mask else min(scenes, most)
+    return scenes if most is None or spec.composite.mask else min(scenes, most * len(spec.sources))
 
 
 def _resolution(settings: Settings, spec: MosaicRequestSpec) -> tuple[float, tuple[str, ...]]:
@@ -140,7 +143,8 @@ def _resolution(settings: Settings, spec: MosaicRequestSpec) -> tuple[float, tup
         return spec.grid.resolution, ()
     metres = None
     if spec.grid.crs in {None, "utm"}:
-        metres = source_of(spec.source, settings.gate).resolution(input_bands(spec))
+        known = [source.resolution(input_bands(spec)) for source in sources_of(spec, settings.gate)]
+        metres = None if None in known else max(each for each in known if each is not None)
     if metres is None:
         raise Invalid(
             "the resolution is only known from the files; set it, or run a full estimate", "spec.grid.resolution"

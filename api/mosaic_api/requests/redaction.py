@@ -37,7 +37,7 @@ def redacted(request: Mapping[str, Any]) -> dict[str, Any]:
 def _spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     seen: dict[str, Any] = _each(spec, _text)
     for field in ("source", "minus"):
-        files = spec.get(field, {}).get("files")
+        files = (spec.get(field) or {}).get("files")
         if files is not None:  # also invalid URLs, which do not look like URLs
             seen[field] = seen[field] | {"files": _each(files, _address)}
     return seen

@@ -16,7 +16,7 @@ from mosaic_api.dependencies import CurrentPrincipal
 from mosaic_api.requests import estimates
 from mosaic_api.requests.crud import parse_request, validated
 from mosaic_api.requests.schemas import EXAMPLE
-from mosaic_api.web.schemas import INTEGRAL, ApiModel, Area, Source, Spec
+from mosaic_api.web.schemas import INTEGRAL, ApiModel, Area, Minus, Source, Spec
 
 router = APIRouter(tags=["planning"])
 
@@ -44,6 +44,8 @@ class SceneSearch(ApiModel):
 
     source: Source
     """`spec.source` of a MosaicRequest."""
+    minus: Minus | None = None
+    """`spec.minus` of a MosaicRequest."""
     area: Area | None = None
     """`spec.area` of a MosaicRequest."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from mosaic_crds.area import Area as AreaOfContract
+from mosaic_crds.minus import Minus as MinusOfContract
 from mosaic_crds.source import Source as SourceOfContract
 from mosaic_crds.spec import MosaicRequestSpec
 from mosaic_crds.status import MosaicRequestStatus
@@ -45,4 +46,5 @@ Spec = Annotated[dict[str, Any], _DescribedAs(MosaicRequestSpec)]
 """The spec of a MosaicRequest."""
 Status = Annotated[dict[str, Any], _DescribedAs(MosaicRequestStatus)]
 Source = Annotated[dict[str, Any], _DescribedAs(SourceOfContract)]
+Minus = Annotated[dict[str, Any], _DescribedAs(MinusOfContract)]
 Area = Annotated[dict[str, Any], _DescribedAs(AreaOfContract)]

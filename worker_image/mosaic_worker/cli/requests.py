@@ -94,7 +94,8 @@ def validate(request_file: Path, area_file: Path | None) -> None:
 
     product = product_of(request.spec.product)
     bands = ", ".join(product.input_bands)
-    click.echo(f"{request_file} is valid: {product.title} from {bands}")
+    title = product.title if request.spec.minus is None else f"{product.title} difference"
+    click.echo(f"{request_file} is valid: {title} from {bands}")
 
 
 @click.command()

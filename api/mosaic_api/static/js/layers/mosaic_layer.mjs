@@ -48,7 +48,7 @@ export class MosaicLayer extends Layer {
   get colourable() { return this.published && pictureBands(this.request.spec.product, this.request.spec.output?.picture) === 1; }
 
   get description() {
-    const product = productName(this.request.spec.product) ?? "";
+    const product = productName(this.request.spec);
     return this.published ? product : `${product}, ${this.request.phase.toLowerCase()}`;
   }
 

@@ -58,6 +58,7 @@ export function specOf(form, area, scenes, base = {}) {
   const draft = filled({
     area: area ?? undefined,
     source: { ...sourceOf(form, scenes, base.source ?? {}), ...(form.skip ? { onUnreadable: "skip" } : {}) },
+    minus: minusOf(form, base.minus),
     product: productOf(form),
     composite: filled({
       method: form.method,
@@ -108,6 +109,14 @@ function sourceOf(form, scenes, before) {
   };
 }
 
+/** What is subtracted: other scenes, or the search at another time. @param {Values} form @param {Draft<Spec["minus"]>} before of the copied request. */
+function minusOf(form, before) {
+  const scenes = json(form.minus);
+  if (scenes !== undefined || form.source === "files") return scenes;
+  const datetime = interval(form.minusFrom, form.minusTo, before?.datetime ?? undefined);
+  return datetime && { datetime };
+}
+
 /** @param {Values} form @returns {Spec["product"]} */
 function productOf(form) {
   if (form.product === "index") return { index: form.index.trim() };
@@ -129,9 +138,10 @@ export const jsonText = (value) => (value === undefined ? "" : JSON.stringify(va
 
 /** The values of the form for a spec: the reverse of `specOf`. @param {Spec} spec */
 export function formOf(spec) {
-  const { source, product, composite = {}, grid = {}, output = {} } = spec;
+  const { source, minus, product, composite = {}, grid = {}, output = {} } = spec;
   const catalogue = source.stac ?? source.earthDaily;
   const [from, to] = catalogue ? days(catalogue.datetime) : ["", ""];
+  const [minusFrom, minusTo] = minus?.datetime ? days(minus.datetime) : ["", ""];
   const named = CATALOGUES.find((name) => name === source.stac?.url);
   const epsg = grid.crs?.startsWith("EPSG:") ? grid.crs.slice("EPSG:".length) : null;
   const stretch = output.stretch ?? { percentile: {} };
@@ -140,7 +150,8 @@ export function formOf(spec) {
     url: named ? "" : source.stac?.url ?? "",
     collection: source.stac?.collection ?? "sentinel-2-l2a",
     mosaics: source.earthDaily?.collection ?? "ai-ready-mosaics",
-    from, to,
+    from, to, minusFrom, minusTo,
+    minus: minus?.datetime ? "" : jsonText(minus ?? undefined),
     cloud: text(source.stac?.maxCloudCover),
     query: jsonText(source.stac?.query),
     assets: jsonText(catalogue?.assets),
@@ -174,9 +185,9 @@ export function formOf(spec) {
   };
 }
 
-/** The name of a product: its index, bands or formula. @param {Spec["product"]} product */
-export function productName({ index, bands, expression }) {
-  return index ?? bands?.join(", ") ?? expression;
+/** The name of what a spec computes: an index, bands or a formula, or their difference. @param {Pick<Spec, "product" | "minus">} spec */
+export function productName({ product: { index, bands, expression }, minus }) {
+  return `${index ?? bands?.join(", ") ?? expression}${minus ? " difference" : ""}`;
 }
 
 /** The number of bands of a product's picture: 1 or 3. @param {Spec["product"]} product @param {Schemas["Output"]["picture"]} [chosen] */

@@ -52,7 +52,7 @@ function showScenes({ count, first, last, least_cloud: least, most_cloud: most, 
 }
 
 /** What the number of scenes depends on. @param {Spec} spec */
-const keyOf = ({ area, source }) => JSON.stringify([area, source]);
+const keyOf = ({ area, source, minus }) => JSON.stringify([area, source, minus]);
 
 /** Count the scenes of a search, unless they are known. @param {Spec} spec @param {AbortSignal} signal */
 async function countScenes(spec, signal) {
@@ -65,7 +65,7 @@ async function search(spec, signal) {
   found.className = "found";
   found.textContent = "Searching for scenes …";
   try {
-    const scenes = await post("scenes", { source: spec.source, area: spec.area }, signal);
+    const scenes = await post("scenes", { source: spec.source, minus: spec.minus, area: spec.area }, signal);
     known = { key: keyOf(spec), count: scenes.count };
     showScenes(scenes);
   } catch (error) {

@@ -36,7 +36,7 @@ export class RequestRow extends ListRow {
 
   get summary() {
     const { spec, created, owner, mine } = this.item;
-    return [productName(spec.product), locale.ago(created), ...(mine || !owner ? [] : [owner])].join(" · ");
+    return [productName(spec), locale.ago(created), ...(mine || !owner ? [] : [owner])].join(" · ");
   }
 
   createLayer() { return new MosaicLayer(this.item); }
