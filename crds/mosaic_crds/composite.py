@@ -16,6 +16,9 @@ Of = Literal["product", "bands"]
 Prefer = Literal["newest", "clear"]
 Detector = Literal["s2cloudless"]
 MaskClass = Literal["cloud", "shadow", "cirrus", "snow", "water"]
+Harmonise = Literal["none", "gain", "gainOffset"]
+WIDEST_FEATHER = 200_000
+"""Metres. A request is also limited to 200 pixels of its grid, which is only known when it is planned."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,12 @@ class Composite(Model):
             message="it detects clouds, so mask must contain cloud",
             field="detect",
         ),
+        Rule(
+            server=f"self.feather == 0.0 || self.method in {_TAKE_SCENES}",
+            holds=lambda composite: composite.feather == 0 or composite.method in _TAKE_SCENES,
+            message=f"it needs a method that takes whole scenes: {', '.join(_TAKE_SCENES[:-1])} or {_TAKE_SCENES[-1]}",
+            field="feather",
+        ),
     )
 
     method: Annotated[
@@ -144,3 +153,9 @@ class Composite(Model):
     """Add a band with the number of valid observations."""
     chosen: bool = False
     """Add a band with the number of the chosen scene."""
+    harmonise: Harmonise = "none"
+    """Match the brightness of overlapping scenes. gain: multiply each band of each scene by a number, from 0.8 to 1.25.
+    gainOffset: also add a number. They are computed from the overlaps when the request is planned."""
+    feather: Annotated[float, Field(ge=0, le=WIDEST_FEATHER)] = 0.0
+    """Blend scenes within this many metres of the edges between them; at most 200 pixels of the grid. For methods that
+    take whole scenes. The bands with the count and the chosen scene are not blended."""

@@ -166,7 +166,8 @@ def test_duplicates_and_edits_a_request(site: Site, catalogue: Catalogue, opens:
         area={"geometry": polygon},
         product={"expression": "(nir - red) / (nir + red + 0.1)"},
         composite={"method": "percentile", "percentile": 75.0, "mask": ["cloud"], "count": True}
-        | {"detect": "s2cloudless", "above": 65.0, "open": 2, "dilate": 3, "enough": 4, "prefer": "clear"},
+        | {"detect": "s2cloudless", "above": 65.0, "open": 2, "dilate": 3, "enough": 4}
+        | {"prefer": "clear", "harmonise": "gain"},
         grid={"resolution": 40.0, "crs": "EPSG:3005", "resampling": "cubic"},
         output={"dtype": "int16", "colormap": "viridis", "stretch": {"fixed": {"lower": -0.5, "upper": 0.5}}},
         execution={"parallelism": 3},

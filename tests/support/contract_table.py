@@ -682,6 +682,33 @@ COMPOSITE = [
         valid(f"the scene chosen by {method}", {"spec.composite": {"method": method, "chosen": True}})
         for method in TAKE_SCENES
     ),
+    *(
+        valid(f"blended edges of {method}", {"spec.composite": {"method": method, "feather": 200}})
+        for method in TAKE_SCENES
+    ),
+    *(valid(f"harmonise {how}", {"spec.composite": {"harmonise": how}}) for how in ("none", "gain", "gainOffset")),
+    valid("no feather of a median", {"spec.composite": {"feather": 0}}),
+    invalid(
+        "blended edges of a median",
+        {"spec.composite": {"feather": 0.5}},
+        "spec.composite.feather is 0.5; "
+        f"it needs a method that takes whole scenes: {', '.join(TAKE_SCENES[:-1])} or {TAKE_SCENES[-1]}",
+    ),
+    invalid(
+        "a feather of 201 km",
+        {"spec.composite": {"method": "latest", "feather": 201000}},
+        "spec.composite.feather is 201000; it must be at most 200000",
+    ),
+    invalid(
+        "a negative feather",
+        {"spec.composite": {"method": "latest", "feather": -1}},
+        "spec.composite.feather is -1; it must be at least 0",
+    ),
+    invalid(
+        "an unknown harmonisation",
+        {"spec.composite": {"harmonise": "offset"}},
+        'spec.composite.harmonise is "offset" (did you mean gainOffset?); use none, gain or gainOffset',
+    ),
     valid("method percentile", {"spec.composite": {"method": "percentile", "percentile": 90}}),
     valid(
         "all of a composite",
@@ -696,6 +723,8 @@ COMPOSITE = [
                 "dilate": 100,
                 "count": True,
                 "chosen": True,
+                "harmonise": "gainOffset",
+                "feather": 200000,
             }
         },
     ),

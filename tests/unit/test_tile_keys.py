@@ -39,7 +39,7 @@ OTHERS: list[Any] = [
     1, 2, 2.5, True, False, [1.0], ["2"], ["shadow"], [{"scene": "a", "reason": "b"}],
     [{"name": "a", "colour": "#000000", "value": 1}], [0, 0, 1, 1], [GRID],
     {"type": "Point", "coordinates": [0, 0]}, {"href": "x", "band": 1, "values": "nonzero", "header": HEADER},
-    {"scenes": 1, "unreadable": 0},
+    {"scenes": 1, "unreadable": 0}, "gain", {"red": {"gain": 1.1, "offset": 0.1}},
 ]  # fmt: skip
 """Values to try, until one is valid."""
 AREA = {"type": "Polygon", "coordinates": [[[5e5, 4.999e6], [5.1e5, 4.999e6], [5e5, 5e6], [5e5, 4.999e6]]]}

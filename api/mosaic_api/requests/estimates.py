@@ -13,6 +13,7 @@ from mosaic_worker.geometry.area import requested_area
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.tiling import BLOCK, tile_side, tiles_of
 from mosaic_worker.plan.estimate import COMPRESSED, DECODE_SECONDS, PRODUCT_SECONDS
+from mosaic_worker.plan.feathering import check_feather
 from mosaic_worker.plan.gridding import grid_over
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan
 from mosaic_worker.product import product_of
@@ -80,8 +81,9 @@ def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Es
         raise Invalid("the size is only known from the files; run a full estimate", "spec.source")
     resolution, warnings = _resolution(settings, asked)
     grid = grid_over(area, asked.grid.crs, resolution, settings.max_pixels)
+    check_feather(asked.composite.feather, grid)
     megapixels, bands = grid.pixels / 1e6, len(input_bands(asked))
-    read = _read(asked, scenes or 1)
+    read = _read(asked, scenes or 1) * (2 if asked.composite.feather else 1)
     core_seconds = megapixels * (PRODUCT_SECONDS * len(asked.sources) + DECODE_SECONDS["other"] * bands * read)
     tiles = len(tiles_of(grid, tile_side(grid, BLOCK)))
     size = round(COMPRESSED * 4 * product.size * grid.pixels)

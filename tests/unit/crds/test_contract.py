@@ -97,6 +97,8 @@ def test_omitted_fields_have_the_documented_defaults():
         "dilate": 0,
         "count": False,
         "chosen": False,
+        "harmonise": "none",
+        "feather": 0.0,
     }
     assert spec.grid.model_dump() == {"crs": None, "resolution": None, "resampling": None}
     assert spec.output.model_dump(exclude_none=True) == {

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -171,7 +171,7 @@ def _scene(plan: Plan, number: int) -> dict[str, Any]:
     described: dict[str, Any] = {
         "number": number,
         "id": scene.id,
-        "bands": {name: _source(plan, band) for name, band in scene.bands.items()},
+        "bands": {name: _source(plan, planned, name) for name in scene.bands},
     }
     if scene.datetime is not None:
         described["datetime"] = scene.datetime.isoformat().replace("+00:00", "Z")
@@ -188,11 +188,19 @@ def _scene(plan: Plan, number: int) -> dict[str, Any]:
     return described
 
 
-def _source(plan: Plan, band: Band) -> dict[str, Any]:
-    """The file of a band, with width and height of the overview, if one was read instead of the image."""
+def _source(plan: Plan, planned: PlannedScene, name: str) -> dict[str, Any]:
+    """The file of a band.
+
+    With width and height of the overview, if one was read instead of the image, and the correction by harmonising.
+    """
+    band: Band = planned.scene.bands[name]
     described = {"href": redacted(band.href), "band": band.band, "scale": band.scale, "offset": band.offset}
     overview, image = plan.image_of(band)
-    return described if overview is None else described | {"overview": [image.width, image.height]}
+    if overview is not None:
+        described |= {"overview": [image.width, image.height]}
+    if name in planned.corrections:
+        described |= {"correction": asdict(planned.corrections[name])}
+    return described
 
 
 def _cog_fields(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:

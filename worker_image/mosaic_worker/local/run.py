@@ -16,6 +16,7 @@ from mosaic_crds.times import duration_seconds
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.local.processes import run_ranges
 from mosaic_worker.memory import share_freed_memory
+from mosaic_worker.plan.harmonising import harmonised
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan, request_uid
 from mosaic_worker.plan.stored import kept_plan, write_plan
@@ -84,7 +85,7 @@ class _RangeWork:
 
 
 def prepare(request: MosaicRequest, gate: Gate, limits: Limits, workers: int, uid: str | None = None) -> Plan:
-    """Plan a request without writing the plan; arguments as in `run`."""
+    """Plan a request without harmonising its scenes and writing the plan; arguments as in `run`."""
     found = resolve(request.spec, input_bands(request.spec), gate, limits.scenes)
     uid = uid or request_uid(request, found)
     plan = make_plan(request, uid, found, limits, RANGES_PER_PROCESS * workers, gate)
@@ -138,7 +139,10 @@ def run(
     if published is not None:
         sweep(uid, store)
         return Result(json.loads(published), results.folder, found=True)
-    plan = kept_plan(uid, store) or write_plan(prepared or prepare(request, gate, limits, workers, uid), store)
+    plan = kept_plan(uid, store)
+    if plan is None:
+        prepared = prepared or prepare(request, gate, limits, workers, uid)
+        plan = write_plan(harmonised(prepared, request.spec, gate), store)
     try:
         _compute(plan, request, store_uri, gate, workers, progress)
         progress.finalizing()

@@ -22,7 +22,7 @@ class Chunk:
 
     Attributes:
         number: its number in the tile, row by row.
-        rows, columns: of the tile.
+        rows, columns: of the tile with its halo.
         grid: its grid.
     """
 
@@ -33,16 +33,18 @@ class Chunk:
 
 
 def touching_scenes(plan: Plan, tile: Tile) -> Numbered:
-    """The scenes that may touch a tile."""
-    return [(number, planned) for number, planned in enumerate(plan.scenes, 1) if planned.touches(tile)]
+    """The scenes that may touch a tile with its halo."""
+    around = plan.around(tile)
+    return [(number, planned) for number, planned in enumerate(plan.scenes, 1) if planned.touches(around)]
 
 
 def chunks_of(plan: Plan, tile: Tile) -> list[Chunk]:
-    """All chunks of a tile, row by row.
+    """All chunks of a tile with its halo, row by row.
 
     They depend on all scenes of the plan, also on those that are skipped (docs/decisions, "An unreadable scene").
     """
-    width, height = chunk_size(plan, tile, touching_scenes(plan, tile))
+    scenes, tile = touching_scenes(plan, tile), plan.around(tile)
+    width, height = chunk_size(plan, tile, scenes)
     corners = [(top, left) for top in range(0, tile.height, height) for left in range(0, tile.width, width)]
     found = []
     for number, (top, left) in enumerate(corners):

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-from mosaic_crds.errors import MosaicError, RequestError
+from mosaic_crds.errors import MosaicError
 from numpy.typing import NDArray
 
 from mosaic_worker.composites.reducer import Reduced
@@ -13,8 +13,10 @@ from mosaic_worker.geometry.area import inside
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.pixels.chunks import Chunk, Numbered, chunks_of, masks_choose, touching_scenes
 from mosaic_worker.pixels.difference import combined
+from mosaic_worker.pixels.feathered_tile import FeatheredTile, area_of_part, part_of_tile, parts_of
+from mosaic_worker.pixels.layers import read_layers
 from mosaic_worker.pixels.read_ahead import Key, ReadAhead, is_remote, steps_of
-from mosaic_worker.pixels.scene import band_windows, read_hidden, read_scene
+from mosaic_worker.pixels.scene import band_windows, read_hidden
 from mosaic_worker.plan.model import Plan, PlannedScene
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.readers.reading import Floats
@@ -23,14 +25,6 @@ from mosaic_worker.sources.scenes import Scene
 Flags = NDArray[np.bool_]
 SPARE = 2
 """Margin around the window of a scene, pixels, that must be complete before the scene is skipped."""
-
-
-class UnreadableSceneError(RequestError):
-    """A scene of the plan cannot be read; `number` is its number in the plan, from 1."""
-
-    def __init__(self, message: str, number: int) -> None:
-        super().__init__(message)
-        self.number = number
 
 
 @dataclass(frozen=True)
@@ -77,28 +71,75 @@ def compute_tile(
     scenes = [each for each in touching_scenes(plan, tile) if each[0] not in skipped]
     ahead = ReadAhead(sources, steps_of(plan, [tile, *following], skipped))
     values = np.full((len(plan.band_names), tile.height, tile.width), np.nan, np.float32)
+    edges = [FeatheredTile(plan, tile, sources) for _ in plan.sides] if plan.feather else []
     out_of_range, in_area, read = 0, 0, set()
+
+    def finish(rows: slice, columns: slice, results: Sequence[Reduced], wanted: Flags | None) -> None:
+        nonlocal out_of_range, in_area
+        finished = [_finished(plan, result, wanted) for result in results]
+        values[:, rows, columns] = combined([pixels for pixels, _ in finished], len(plan.product_bands))
+        out_of_range += sum(discarded for _, discarded in finished)
+        in_area += values[0, rows, columns].size if wanted is None else int(np.count_nonzero(wanted))
+
     for chunk in chunks_of(plan, tile):
         wanted = None if plan.shape_of_area is None else inside(plan.shape_of_area, chunk.grid)
-        layers = []
-        for side in plan.sides:
+        results = []
+        for number, side in enumerate(plan.sides):
             here = [each for each in scenes if each[0] in side]
-            pixels = _Chunk(plan, tile, chunk, here, sources, wanted, ahead).compute()
-            layers.append(pixels.values)
-            out_of_range += pixels.out_of_range
-            read |= set(pixels.scenes)
-        values[:, chunk.rows, chunk.columns] = combined(layers, len(plan.product_bands))
-        in_area += chunk.grid.pixels if wanted is None else int(np.count_nonzero(wanted))
+            composed = _Chunk(plan, tile, chunk, here, sources, wanted, ahead).compose()
+            out_of_range += composed.out_of_range
+            read |= composed.scenes
+            if edges:
+                edges[number].add(chunk, composed.result, wanted)
+            else:
+                results.append(composed.result)
+        if results:
+            finish(chunk.rows, chunk.columns, results, wanted)
+    for rows, columns in parts_of(plan, tile) if edges else ():
+        wanted = area_of_part(plan, tile, rows, columns)
+        finish(rows, columns, [each.blended(rows, columns) for each in edges], wanted)
     return TilePixels(values, out_of_range, in_area, tuple(sorted(read)))
+
+
+def _finished(plan: Plan, result: Reduced, wanted: Flags | None) -> tuple[Floats, int]:
+    """The bands of a side of the mosaic from composed ones, and the number of values that are discarded here.
+
+    Args:
+        plan: the plan.
+        result: the composed bands.
+        wanted: which pixels are in the area, (height, width); all if None.
+    """
+    values, out_of_range = result.values, 0
+    if plan.composite.of == "bands":
+        values, out_of_range = plan.formula.compute(dict(zip(plan.composed_bands, result.values, strict=True)))
+    pixels = _with_extra_bands(plan, values, result)
+    if wanted is not None:
+        np.copyto(pixels, np.nan, where=~wanted)
+    return pixels, out_of_range
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """The result of a chunk.
+
+    Attributes:
+        result: the composed bands.
+        out_of_range: the number of discarded values of the scenes in the tile, without its halo.
+        scenes: numbers of the scenes that were read.
+    """
+
+    result: Reduced
+    out_of_range: int
+    scenes: set[int]
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Computes a chunk.
+    """Composes a chunk.
 
     Attributes:
         plan, tile, chunk: what is computed.
-        scenes: the scenes that may touch the tile.
+        scenes: the scenes that may touch the tile with its halo.
         sources: the open files of scenes.
         wanted: which pixels are in the area, (height, width); all if None.
         ahead: reads later steps.
@@ -112,46 +153,28 @@ class _Chunk:
     wanted: Flags | None
     ahead: ReadAhead
 
-    def compute(self) -> TilePixels:
-        """The result of the chunk; `inside` is not counted."""
+    def compose(self) -> _Composed:
+        """The composed bands of the chunk."""
         plan, grid = self.plan, self.chunk.grid
-        formula, composite = plan.formula, plan.composite
-        bands, by_product = plan.composed_bands, composite.of == "product"
-        shape = (len(bands), grid.height, grid.width)
-        layers = min(len(self.scenes), composite.enough or len(self.scenes))
-        stack = plan.method.reducer(composite, shape, layers, plan.compared_layers)
+        shape = (len(plan.composed_bands), grid.height, grid.width)
+        layers = min(len(self.scenes), plan.composite.enough or len(self.scenes))
+        stack = plan.method.reducer(plan.composite, shape, layers, plan.compared_layers)
         masks, ahead = self._choose_by_masks() if masks_choose(plan, self.scenes) else ({}, self.ahead)
+        counted = part_of_tile(plan, self.tile, self.chunk)
         out_of_range, read = 0, set()
         for number, planned in self.scenes:
             useful = stack.open_pixels(self.wanted)
             if useful is not None and not useful[self._part(planned)].any():
                 continue
             ahead.begin(self._key(number))
-            try:
-                hidden = self._unpacked(masks.pop(number, None))
-                values = read_scene(plan, planned.scene, grid, self.sources, useful, hidden)
-            except RequestError as error:
-                if plan.on_unreadable == "fail":
-                    raise
-                raise UnreadableSceneError(str(error), number) from None
-            if values is None:
+            hidden = self._unpacked(masks.pop(number, None))
+            found = read_layers(plan, number, grid, self.sources, useful, hidden, counted)
+            if found is None:
                 continue
             read.add(number)
-            if by_product:
-                computed, outside = formula.compute(values)
-                out_of_range += outside
-            else:
-                computed = np.stack([values[name] for name in bands])
-            stack.add(number, computed, plan.method.compared(composite.of, formula.input_bands, values))
-        result = stack.result()
-        if by_product:
-            composed = result.values
-        else:
-            composed, out_of_range = formula.compute(dict(zip(bands, result.values, strict=True)))
-        pixels = _with_extra_bands(plan, composed, result)
-        if self.wanted is not None:
-            np.copyto(pixels, np.nan, where=~self.wanted)
-        return TilePixels(pixels, out_of_range, 0, tuple(read))
+            out_of_range += found.out_of_range
+            stack.add(number, found.composed, found.compared)
+        return _Composed(stack.result(), out_of_range, read)
 
     def _choose_by_masks(self) -> tuple[dict[int, NDArray[np.uint8]], ReadAhead]:
         """The masks of the scenes until all pixels are visible often enough, and a read-ahead of their bands.
@@ -191,7 +214,8 @@ class _Chunk:
 
     def _part(self, planned: PlannedScene) -> tuple[slice, slice]:
         """The rows and columns of the chunk that a scene may touch, with a margin."""
-        row, column = self.tile.y + self.chunk.rows.start, self.tile.x + self.chunk.columns.start
+        around = self.plan.around(self.tile)
+        row, column = around.y + self.chunk.rows.start, around.x + self.chunk.columns.start
         window = planned.window
         rows = slice(max(0, window.top - row - SPARE), max(0, window.bottom - row + SPARE))
         return rows, slice(max(0, window.left - column - SPARE), max(0, window.right - column + SPARE))

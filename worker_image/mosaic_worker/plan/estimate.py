@@ -102,16 +102,16 @@ def _seconds(grid: Grid, scenes: Sequence[PlannedScene], asked: Kernel | None, r
     for planned, touched in zip(scenes, _touched(scenes, reading), strict=True):
         for band in planned.scene.bands.values():
             _, image = image_to_read(band, grid, kernel_for(band.header.grid, grid, asked))
-            seconds += _decode_seconds(band.href, image, grid, touched)
+            seconds += decode_seconds(band.href, image, grid, touched)
         mask = planned.scene.mask
         if mask is not None and (planned.clear is not None or isinstance(mask, Detection)):
-            seconds += sum(_decode_seconds(file.href, file.header.grid, grid, touched) for file in mask.files)
+            seconds += sum(decode_seconds(file.href, file.header.grid, grid, touched) for file in mask.files)
         if isinstance(mask, Detection):
             seconds += DETECT_SECONDS * _read(mask.grid, grid, touched) / 1e6
     return seconds
 
 
-def _decode_seconds(href: str, image: Grid, grid: Grid, touched: float) -> float:
+def decode_seconds(href: str, image: Grid, grid: Grid, touched: float) -> float:
     """Core-seconds to decode the part of an image that covers some pixels of the grid."""
     return DECODE_SECONDS["jp2" if href.lower().endswith(".jp2") else "other"] * _read(image, grid, touched) / 1e6
 

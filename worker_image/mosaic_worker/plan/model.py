@@ -1,10 +1,12 @@
 """The plan of a mosaic."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from mosaic_crds.bands import picture_bands
 from mosaic_crds.composite import Composite
 from mosaic_crds.source import OnUnreadable
@@ -22,14 +24,24 @@ from mosaic_worker.geometry.tiling import Tile, tiles_of
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import FIRST, MEAN
 from mosaic_worker.plan.bands import band_names, product_bands
+from mosaic_worker.plan.feathering import feather_pixels
 from mosaic_worker.plan.packing import NUMBERS, REFLECTANCES, Packing, packing_of, packing_of_difference
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.readers.overviews import image_to_read
+from mosaic_worker.sources.readers.reading import Floats
 from mosaic_worker.sources.scenes import Band, Detection, Scene, Unreadable
 
 NUMBERS_OF_CLASSES = Stretch(fixed=Fixed(lower=1.0, upper=255.0))
 """The stretch with which the numbers 1 to 255 are the colours 1 to 255."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The correction of a band of a scene: corrected = gain x value + offset."""
+
+    gain: float
+    offset: float
 
 
 @dataclass(frozen=True)
@@ -40,11 +52,24 @@ class PlannedScene:
         scene: the scene.
         window: the pixels.
         clear: the share of the area that its mask leaves visible, 0 to 1; None if it is not known or not needed.
+        corrections: of its bands by name, if it is harmonised.
     """
 
     scene: Scene
     window: Window
     clear: float | None = None
+    corrections: dict[str, Correction] = field(default_factory=dict)
+
+    def corrected(self, values: Mapping[str, Floats]) -> dict[str, Floats]:
+        """The harmonised values of bands, float32 by name."""
+        return {name: self._corrected(name, found) for name, found in values.items()}
+
+    def _corrected(self, name: str, values: Floats) -> Floats:
+        correction = self.corrections.get(name)
+        if correction is None:
+            return values
+        with np.errstate(over="ignore"):
+            return np.float32(correction.gain) * values + np.float32(correction.offset)
 
     def overlap(self, tile: Tile) -> int:
         """The number of pixels of a tile that it may touch."""
@@ -129,6 +154,19 @@ class Plan:
     def tiles(self) -> list[Tile]:
         """All tiles by their index."""
         return tiles_of(self.grid, self.tile_side)
+
+    @cached_property
+    def feather(self) -> int:
+        """The width of blending along the edges between scenes, pixels; 0 for none."""
+        return feather_pixels(self.composite.feather, self.grid)
+
+    def around(self, tile: Tile) -> Tile:
+        """A tile with the halo that blending needs, within the mosaic."""
+        width = self.feather
+        left, top = max(0, tile.x - width), max(0, tile.y - width)
+        right = min(self.grid.width, tile.x + tile.width + width)
+        bottom = min(self.grid.height, tile.y + tile.height + width)
+        return replace(tile, x=left, y=top, width=right - left, height=bottom - top)
 
     @property
     def all_scenes(self) -> list[Scene]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from mosaic_crds.request import MosaicRequest
@@ -20,10 +20,13 @@ from mosaic_worker.plan.bands import band_names
 from mosaic_worker.plan.checks import area_warnings, check_calibration, check_packing
 from mosaic_worker.plan.clearness import measured
 from mosaic_worker.plan.estimate import estimate, expected_reading, tile_work
+from mosaic_worker.plan.feathering import check_feather
 from mosaic_worker.plan.gridding import fix_grid, grid_notes
+from mosaic_worker.plan.harmonising import harmonised
 from mosaic_worker.plan.mask_notes import mask_warnings
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.notes import plan_notes
+from mosaic_worker.plan.seam_work import seam_seconds
 from mosaic_worker.plan.sides import planned_sides, side_notes, subtracted
 from mosaic_worker.plan.stored import kept_plan, write_plan
 from mosaic_worker.product import product_of
@@ -89,7 +92,7 @@ def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits
     plan = make_plan(request, uid, found, limits, RANGES_PER_WORKER * parallelism, gate)
     if plan.detects_clouds:
         check_detector()
-    return write_plan(plan, store)
+    return write_plan(harmonised(plan, request.spec, gate), store)
 
 
 def input_bands(spec: MosaicRequestSpec) -> tuple[str, ...]:
@@ -127,12 +130,13 @@ def make_plan(
     """
     spec, scenes = request.spec, [scene for side in found.sides for scene in side.scenes]
     product, method = product_of(spec.product), METHODS[spec.composite.method]
-    compared = method.compares_scenes or found.subtracted is not None
+    compared = method.compares_scenes or found.subtracted is not None or spec.composite.harmonise != "none"
     calibrated = check_calibration(product, scenes, compared=compared)
     if spec.output.dtype == "int16":
         check_packing(product, scenes)
     area = requested_area(spec.area)
     grid = fix_grid(spec, found, area, limits.pixels)
+    check_feather(spec.composite.feather, grid)
     outline = None if area is None or not (spec.area and spec.area.geometry) else projected_area(area, grid.crs)
     found, clear = measured(spec, found, grid, outline, gate)
     sides = planned_sides(found, grid, spec.composite, clear)
@@ -144,6 +148,8 @@ def make_plan(
     readings = [expected_reading(each, grid, method.most_observations(spec.composite)) for each in sides]
     work = [sum(map(partial(tile_work, tile), sides, readings)) for tile in tiles_of(grid, side)]
     expected = estimate(grid, sides, product.size, spec.grid.resampling, readings)
+    more = seam_seconds(spec.composite, grid, sides, spec.grid.resampling, block, side)
+    expected = replace(expected, core_seconds=round(expected.core_seconds + more, 1))
     if limits.range_seconds:
         ranges = _ranges_of_pods(expected.core_seconds / limits.range_seconds, ranges)
     return Plan(

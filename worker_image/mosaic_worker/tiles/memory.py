@@ -46,7 +46,18 @@ def tiles_memory(plan: Plan) -> int:
     )
     tile = 4 * len(plan.band_names) * pixels
     base = BASE + (DETECTOR if plan.detects_clouds else 0)
-    return int(base + min(CACHE_BYTES, read) + TILE_COPIES * tile + CHUNK_COPIES * min(CHUNK_BYTES, pixels * layers))
+    held = TILE_COPIES * tile + _feather_memory(plan, pixels)
+    return int(base + min(CACHE_BYTES, read) + held + CHUNK_COPIES * min(CHUNK_BYTES, pixels * layers))
+
+
+def _feather_memory(plan: Plan, pixels: int) -> int:
+    """The estimated memory for blending edges: the composed tile, and the window of a part, bytes."""
+    if not plan.feather:
+        return 0
+    bands = len(plan.composed_bands)
+    tile = (4 * bands + 4) * pixels + 2 * (plan.tile_side + 2 * plan.feather) ** 2
+    part, window = plan.block**2, (plan.block + 2 * plan.feather) ** 2
+    return tile + part * (20 * bands + 16) + window * (8 * bands + 24)
 
 
 def finalize_memory(plan: Plan) -> int:

@@ -6,7 +6,8 @@ from mosaic_crds import names
 
 from mosaic_worker.geometry.tiling import Tile, part_levels
 from mosaic_worker.output.parts import encode_part
-from mosaic_worker.pixels.compute import UnreadableSceneError, compute_tile
+from mosaic_worker.pixels.compute import compute_tile
+from mosaic_worker.pixels.layers import UnreadableSceneError
 from mosaic_worker.pixels.statistics import measure
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.sources.readers.environment import raster_environment

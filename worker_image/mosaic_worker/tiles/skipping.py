@@ -11,7 +11,7 @@ import json
 from mosaic_crds import names
 
 from mosaic_worker.geometry.tiling import Tile
-from mosaic_worker.pixels.compute import UnreadableSceneError
+from mosaic_worker.pixels.layers import UnreadableSceneError
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.sources.scenes import SIDES, Unreadable
 from mosaic_worker.sources.unreadable import expect_most_readable
@@ -60,5 +60,6 @@ def reasons(plan: Plan, numbers: frozenset[int], store: Store) -> list[Unreadabl
 
 
 def skipped_in(plan: Plan, tile: Tile, unreadable: frozenset[int]) -> tuple[int, ...]:
-    """The numbers of the unreadable scenes that touch a tile, in order."""
-    return tuple(number for number in sorted(unreadable) if plan.scenes[number - 1].touches(tile))
+    """The numbers of the unreadable scenes that touch a tile with its halo, in order."""
+    around = plan.around(tile)
+    return tuple(number for number in sorted(unreadable) if plan.scenes[number - 1].touches(around))
