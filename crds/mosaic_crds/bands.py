@@ -34,3 +34,15 @@ def picture_bands(bands: Sequence[str], chosen: Sequence[str] | None = None) -> 
     if len(bands) > len(COLOURS) and set(COLOURS) <= set(bands):
         return COLOURS
     return tuple(bands[:3] if len(bands) >= len(COLOURS) else bands[:1])
+
+
+GAMMA_OF_THREE = Rule(
+    server="!has(self.output.gamma) || (has(self.product.bands) && self.product.bands.size() >= 3 && "
+    "(!has(self.output.picture) || self.output.picture.size() == 3))",
+    holds=lambda spec: (
+        spec.output.gamma is None or len(picture_bands(spec.product.bands or (), spec.output.picture)) == len(COLOURS)
+    ),
+    message="remove it, because only pictures of three bands of product.bands have a gamma",
+    field="output.gamma",
+)
+"""The rule of a spec with a gamma."""

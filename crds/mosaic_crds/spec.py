@@ -5,8 +5,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mosaic_crds.area import Area
-from mosaic_crds.bands import IN_THE_PICTURE, MOST_BANDS, ONE_OR_THREE
+from mosaic_crds.bands import GAMMA_OF_THREE, IN_THE_PICTURE, MOST_BANDS, ONE_OR_THREE
 from mosaic_crds.classes import BESIDE_CLASSES, Classes
+from mosaic_crds.colormaps import Colormap
 from mosaic_crds.composite import Composite
 from mosaic_crds.fields import (
     DISTINCT,
@@ -117,9 +118,11 @@ class Stretch(Model):
     """Fixed values."""
 
 
-Colormap = Literal["nipy_spectral", "viridis", "magma", "cividis", "RdYlGn", "BrBG", "Greys"]
-
-
+GAMMA = Rule(  # not limits of the field: see RESOLUTION
+    server="self >= 0.2 && self <= 5.0",
+    holds=lambda gamma: 0.2 <= gamma <= 5,
+    message="it must be from 0.2 to 5",
+)
 CONTAIN_COG = Rule(
     server="'cog' in self",
     holds=lambda formats: "cog" in formats,
@@ -136,10 +139,15 @@ class Output(Model):
     """The data type. int16 halves the size: it stores values x 10,000, uncalibrated bands unchanged, and bands with
     larger values with a suitable scale and offset. Values that do not fit are counted; if most do not, the request
     fails. Classes are stored as 8-bit integers."""
-    colormap: Colormap = "nipy_spectral"
-    """The colour map of a picture of one band, by its matplotlib name."""
-    stretch: Stretch = Stretch(percentile=Percentiles())
-    """The values of the first and the last colour."""
+    colormap: Colormap | None = None
+    """The colour map of a picture of one band, by its matplotlib name; _r reverses it. Default: by the product, such as
+    RdYlGn for NDVI."""
+    stretch: Stretch | None = None
+    """The values of the first and the last colour. Default: by the product, such as -0.2 to 0.9 for NDVI; percentiles 2
+    to 98 where no range is usual."""
+    gamma: Annotated[float, GAMMA] | None = None
+    """The gamma of a picture of three bands, from 0.2 to 5: more than 1 brightens dark colours. Default: 1, and 1.4 for
+    true colour without a stretch."""
     picture: Annotated[list[BandName], Field(max_length=3), ONE_OR_THREE, DISTINCT] | None = None
     """The band, or the three bands (red, green, blue), of the picture of product.bands. Default: all of a product of
     one or three bands; of two, the first; of more, red, green and blue if all are among them, else the first three."""
@@ -188,6 +196,7 @@ class MosaicRequestSpec(Model):
             field="area",
         ),
         IN_THE_PICTURE,
+        GAMMA_OF_THREE,
         Rule(
             server=f"has(self.area) || !has(self.minus) || !({_SEARCHED_FOR_MINUS})",
             holds=lambda spec: spec.area is not None or all(source.kind.listed for source in spec.sources[1:]),

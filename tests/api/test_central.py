@@ -214,7 +214,7 @@ def test_fetches_a_mosaic_of_the_central_server(pair: Pair, shown: dict[str, Pub
         dataset = fetched.json()
         assert laptop.post(f"central/requests/{mosaic}/fetch").json()["id"] == dataset["id"]
         assert laptop.get(f"datasets/{dataset['id']}/files/original").content == shown["utm"].cog.read_bytes()
-        assert (dataset["name"], dataset["details"]["colormap"]) == ("utm", "nipy_spectral")
+        assert (dataset["name"], dataset["details"]["colormap"]) == ("utm", "Blues")
         assert_same_values(laptop, dataset, shown["utm"])
 
 

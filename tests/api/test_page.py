@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 from fastapi.testclient import TestClient
 from mosaic_api.routes.pages import PACKAGE as FOLDER
+from mosaic_crds.colormaps import Colormap
 from mosaic_crds.composite import Composite
 from mosaic_crds.spec import Grid, Output, Stretch
 
@@ -52,7 +53,8 @@ def test_the_form_offers_what_the_contract_allows(form: Form):
     for model, field in ((Composite, "method"), (Composite, "mask"), (Composite, "of"), (Output, "dtype")):
         assert set(form.offered[field]) == allowed(model, field), field
     assert set(form.offered["resampling"]) == allowed(Grid, "resampling") | {""}
-    assert set(form.offered["stretch"]) == set(Stretch.model_fields)
+    assert set(form.offered["stretch"]) == set(Stretch.model_fields) | {""}
+    assert set(form.offered["colormap"]) == set(get_args(Colormap)) | {""}
 
 
 def test_the_page_has_no_inline_style_or_script(form: Form, laptop: TestClient):

@@ -6,6 +6,7 @@ from mosaic_api.results.points import values_at
 from mosaic_api.results.published import PublishedMosaic
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.output.tone import LINEAR
 
 
 class OnePixel:
@@ -35,11 +36,12 @@ def test_a_value_has_the_digits_of_the_stored_one(stored: np.generic, scale: flo
         title="one",
         grid=Grid("EPSG:4326", 10.0, 41.0, 1.0, 1.0, 1, 1),
         names=("one",),
-        product=1,
+        shown=(0,),
         dtype=str(stored.dtype),
         scales=(scale,),
         offsets=(offset,),
         stretch=[(0.0, 1.0)],
         colormap="viridis",
+        tone=LINEAR,
     )
     assert values_at(OnePixel(stored), mosaic, 10.5, 40.5) == [expected]

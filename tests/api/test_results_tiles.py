@@ -12,6 +12,8 @@ from mosaic_api.context import SHOWN_SECONDS
 from mosaic_api.database import Database
 from mosaic_api.settings import Settings
 from mosaic_worker.output.colormaps import palette
+from mosaic_worker.output.stretched import stretch_to_bytes
+from mosaic_worker.output.tone import Tone
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.warp import transform
@@ -108,7 +110,7 @@ def test_a_tile_shows_the_values_of_the_cog(
     measured = mosaic.item["assets"]["mosaic"]["bands"][0]["statistics"]
     values = expected(mosaic, z, x, y, level)[0]
     assert not np.isnan(values).all()
-    wanted = in_colour(values, measured["minimum"], measured["maximum"], "nipy_spectral")
+    wanted = in_colour(values, measured["minimum"], measured["maximum"], "Blues")
     assert agreeing(pixels_of(answer.content), wanted) > 0.95
 
 
@@ -162,15 +164,42 @@ def test_shows_scaled_values(client: Client, database: Database, shown: dict[str
     assert agreeing(pixels_of(client("ann").get(address).content), wanted) > 0.95
 
 
-def test_stretches_a_mosaic_without_a_picture_by_its_histogram(
+def test_a_mosaic_without_a_picture_has_the_usual_colours(
+    client: Client, database: Database, shown: dict[str, Published]
+):
+    body = client("ann").get(f"/api/v1/requests/{shown['no-picture'].row(database)}/legend").json()
+    assert (body["colormap"], body["minimum"], body["maximum"]) == ("Blues", -1, 1)
+
+
+def test_a_mosaic_without_known_colours_spans_its_values(
     client: Client, database: Database, shown: dict[str, Published]
 ):
     mosaic = shown["no-picture"]
-    body = client("ann").get(f"/api/v1/requests/{mosaic.row(database)}/legend").json()
+    properties = {name: value for name, value in mosaic.item["properties"].items() if name != "renders"}
+    earlier = mosaic.row(database, name="earlier", item=mosaic.item | {"properties": properties})
+    body = client("ann").get(f"/api/v1/requests/{earlier}/legend").json()
     values = mosaic.read()[0][0]
-    width = (np.nanmax(values) - np.nanmin(values)) / 256
-    assert body["minimum"] == pytest.approx(np.nanpercentile(values, 2), abs=2 * width)
-    assert body["maximum"] == pytest.approx(np.nanpercentile(values, 98), abs=2 * width)
+    assert (body["minimum"], body["maximum"]) == pytest.approx((np.nanmin(values), np.nanmax(values)))
+
+
+def test_tiles_of_true_colour_have_the_tone_of_the_picture(
+    client: Client, database: Database, shown: dict[str, Published]
+):
+    mosaic = shown["true-colour"]
+    picture = mosaic.item["assets"]["picture"]
+    assert (picture["mosaic:stretch"], picture["mosaic:gamma"], picture["mosaic:shoulder"]) == (
+        [[0, 0.3]] * 3,
+        1.4,
+        True,
+    )
+    x, y = tile_at(15.08, 45.10, 14)
+    address = f"/api/v1/requests/{mosaic.row(database)}"
+    found = pixels_of(client("ann").get(f"{address}/tiles/14/{x}/{y}.png").content)
+    values = expected(mosaic, 14, x, y)
+    wanted = stretch_to_bytes(values.astype(np.float32), [(0, 0.3)] * 3, Tone(1.4, shoulder=True))
+    assert agreeing(found, np.dstack([*wanted, np.where((wanted > 0).all(axis=0), 255, 0)])) > 0.95
+    legend = client("ann").get(f"{address}/legend").json()
+    assert (legend["gamma"], legend["shoulder"]) == (1.4, True)
 
 
 @pytest.mark.parametrize(

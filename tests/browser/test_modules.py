@@ -89,6 +89,18 @@ def test_sends_an_incomplete_spec_unchanged_so_that_the_api_names_missing_fields
     }
 
 
+def test_automatic_colours_are_not_in_the_spec(page: Page):
+    form = {"source": "earth-search", "product": "bands", "bands": "red, green, blue", "mask": []}
+    form |= {"colormap": "", "stretch": "", "gamma": ""}
+    spec = run(page, "spec", "m.specOf(g[0], null, [])", form)
+    assert "output" not in spec
+    spec["source"]["stac"]["datetime"] = "2024-07-01"
+    again = run(page, "spec", "m.formOf(g[0])", spec)
+    assert (again["colormap"], again["stretch"], again["gamma"]) == ("", "", "")
+    assert run(page, "spec", "m.specOf(g[0], null, [])", form | {"gamma": "2"})["output"] == {"gamma": 2}
+    assert "output" not in run(page, "spec", "m.specOf(g[0], null, [])", form | {"gamma": "2", "bands": "red"})
+
+
 def test_the_check_box_for_unreadable_scenes_sets_a_field_of_the_source(page: Page):
     form = {"source": "earth-search", "product": "index", "index": "NDVI", "mask": [], "stretch": "minmax"}
     for checked in (True, False):

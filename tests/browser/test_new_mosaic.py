@@ -118,24 +118,26 @@ def test_enter_in_the_list_of_indices_chooses_the_best_match_without_submitting(
     expect(page.locator("#request-problem")).to_be_hidden()
 
 
-def test_bands_have_a_fixed_stretch_until_the_user_chooses_another(site: Site, opens: Opens):
+def test_names_the_usual_colours_of_the_product(site: Site, opens: Opens):
     page = opens(site)
-    stretch, first, last = (page.locator(name) for name in ("#stretch", "#lower", "#upper"))
-    page.get_by_label("Bands", exact=True).check()
-    expect(stretch).to_have_value("fixed")
-    assert (first.input_value(), last.input_value()) == ("0", "0.35")
-    page.get_by_label("Spectral index", exact=True).check()
-    expect(stretch).to_have_value("percentile")
-    page.get_by_label("Bands", exact=True).check()
-    page.get_by_label("Source", exact=True).select_option("URLs")
-    expect(stretch).to_have_value("fixed")
-    page.get_by_role("group", name="Scene 1").get_by_label("Kind").select_option("one file per band")
+    colormap, stretch, gamma = (page.locator(f"#{name}") for name in ("colormap", "stretch", "gamma"))
+    assert (colormap.input_value(), stretch.input_value()) == ("", "")
+    expect(colormap.locator("option").first).to_have_text("automatic: RdYlGn")
+    expect(stretch.locator("option").first).to_have_text("automatic: -0.2 to 0.9")
+    page.locator("#index").fill("SR")
+    expect(stretch.locator("option").first).to_have_text("automatic: percentiles 2 to 98")
     page.get_by_label("Formula", exact=True).check()
+    expect(colormap.locator("option").first).to_have_text("automatic: viridis")
     page.get_by_label("Bands", exact=True).check()
-    expect(stretch).to_have_value("percentile")
+    expect(colormap).to_be_hidden()
+    expect(stretch.locator("option").first).to_contain_text("automatic: reflectance 0 to 0.3")
+    page.get_by_text("Advanced colours").click()
+    expect(gamma).to_have_attribute("placeholder", "1.4")
     stretch.select_option("minmax")
-    page.get_by_label("Spectral index", exact=True).check()
-    expect(stretch).to_have_value("minmax")
+    expect(gamma).to_have_attribute("placeholder", "1")
+    page.locator("#bands").fill("nir")
+    expect(colormap.locator("option").first).to_have_text("automatic: gray")
+    expect(gamma).to_be_hidden()
 
 
 def test_shows_problems_beside_their_field(site: Site, catalogue: Catalogue, opens: Opens):

@@ -3,8 +3,9 @@
 import json
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from mosaic_crds.colormaps import Colormap
 from mosaic_crds.composite import METHODS
 from mosaic_crds.names import API_VERSION
 
@@ -43,6 +44,8 @@ SCENE_PATH = "spec.source.files.scenes[0]"
 SIXTEEN = [f"b{number}" for number in range(1, 17)]
 STAC = {"stac": {"url": "https://example.org/v1", "collection": "c", "datetime": "2024-06-01/2024-08-31"}}
 BOX = {"bbox": [15, 45, 16, 46]}
+THREE_BANDS = {"bands": ["red", "green", "blue"]}
+_COLORMAPS = get_args(Colormap)
 RING = [[15, 45], [16, 45], [16, 46], [15, 45]]
 POLYGON = {"type": "Polygon", "coordinates": [RING]}
 
@@ -922,6 +925,34 @@ GRID = [
 OUTPUT = [
     valid("no picture", {"spec.output": {"formats": ["cog"]}}),
     valid("integers", {"spec.output": {"dtype": "int16", "colormap": "RdYlGn"}}),
+    valid("a reversed colormap", {"spec.output": {"colormap": "Blues_r"}}),
+    valid("a gamma", {"spec.product": THREE_BANDS, "spec.output": {"gamma": 2.2}}),
+    valid("the largest gamma, an integer", {"spec.product": THREE_BANDS, "spec.output": {"gamma": 5}}),
+    invalid(
+        "a gamma below all",
+        {"spec.product": THREE_BANDS, "spec.output": {"gamma": 0.1}},
+        "spec.output.gamma is 0.1; it must be from 0.2 to 5",
+    ),
+    invalid(
+        "no gamma, an integer",
+        {"spec.product": THREE_BANDS, "spec.output": {"gamma": 0}},
+        "spec.output.gamma is 0; it must be from 0.2 to 5",
+    ),
+    invalid(
+        "a gamma of one band",
+        {"spec.product": {"bands": ["nir"]}, "spec.output": {"gamma": 2}},
+        "spec.output.gamma is 2; remove it, because only pictures of three bands of product.bands have a gamma",
+    ),
+    invalid(
+        "a gamma of a picture of one of three bands",
+        {"spec.product": THREE_BANDS, "spec.output": {"gamma": 2, "picture": ["red"]}},
+        "spec.output.gamma is 2; remove it, because only pictures of three bands of product.bands have a gamma",
+    ),
+    invalid(
+        "a gamma of an index",
+        {"spec.product": {"index": "NDVI"}, "spec.output": {"gamma": 2}},
+        "spec.output.gamma is 2; remove it, because only pictures of three bands of product.bands have a gamma",
+    ),
     valid("the usual stretch", {"spec.output": {"stretch": {"percentile": {}}}}),
     valid("from the smallest to the largest", {"spec.output": {"stretch": {"minmax": {}}}}),
     valid("a fixed stretch", {"spec.output": {"stretch": {"fixed": {"lower": -1, "upper": 1}}}}),
@@ -949,7 +980,7 @@ OUTPUT = [
         "a colormap in lower case",
         {"spec.output": {"colormap": "rdylgn"}},
         'spec.output.colormap is "rdylgn" (did you mean RdYlGn?); '
-        "use nipy_spectral, viridis, magma, cividis, RdYlGn, BrBG or Greys",
+        f"use {', '.join(_COLORMAPS[:-1])} or {_COLORMAPS[-1]}",
     ),
     invalid(
         "no stretch in it",

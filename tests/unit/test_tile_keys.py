@@ -24,7 +24,7 @@ from support.scenes.rasters import noise, write_raster
 
 NOT_IN_PIXELS = {
     "uid", "name", "ranges", "estimate", "warnings", "unreadable", "shared",
-    "output.formats", "output.colormap", "output.stretch", "output.picture", "scenes.clear",
+    "output.formats", "output.colormap", "output.stretch", "output.gamma", "output.picture", "scenes.clear",
 }  # fmt: skip
 """What may differ between requests that share a tile. A new field of a plan changes the key until it is added here."""
 NOT_ALONE = {

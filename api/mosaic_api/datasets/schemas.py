@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
+from mosaic_crds.colormaps import Colormap
 from mosaic_crds.files import PNG
-from mosaic_crds.spec import Colormap
 from pydantic import AfterValidator, ConfigDict, Field
 
 from mosaic_api.auth.identity import Principal

@@ -104,9 +104,10 @@ class Preview:
         values = decode_level(content, self._plan.encoding, self._plan.picture)
         window = mesh.window
         needed = values[:, window.top : window.bottom, window.left : window.right]
+        colours = self._plan.colours
         return coloured(
-            shown(mesh, stretch_to_bytes(needed, stretch)),
-            picture_palette(self._plan.product, self._plan.output.colormap),
+            shown(mesh, stretch_to_bytes(needed, stretch, colours.tone)),
+            picture_palette(self._plan.product, colours.colormap),
         )
 
     @property

@@ -13,15 +13,12 @@ from mosaic_worker.output.encoding import Dtype, Encoding
 from mosaic_worker.output.overviews import Floats
 from mosaic_worker.output.palettes import Palette, class_palette
 from mosaic_worker.output.stretched import Limits
+from mosaic_worker.output.tone import Tone
+from mosaic_worker.product.ramps import PLAIN
 from numpy.typing import NDArray
 
 from mosaic_api.database import Request
 from mosaic_api.web.problems import NotFound
-
-USUAL_COLORMAP = "nipy_spectral"
-USUAL_PERCENTILES = (2.0, 98.0)
-"""For a mosaic without a picture, which has no stretch."""
-
 
 NUMBERS = ((1.0, 255.0),)
 """The stretch of a classified mosaic: numbers of classes are colours."""
@@ -62,6 +59,7 @@ class PublishedMosaic:
         stretch: for each band of its picture, the values of the first and last colour.
         colormap: of its picture.
         classes: of a classified mosaic; else empty.
+        tone: the tone curve of its picture of three bands.
     """
 
     name: str
@@ -75,6 +73,7 @@ class PublishedMosaic:
     offsets: tuple[float, ...]
     stretch: Limits
     colormap: str
+    tone: Tone
     classes: tuple[PublishedClass, ...] = ()
 
     @classmethod
@@ -92,7 +91,7 @@ class PublishedMosaic:
         names = tuple(band["name"] for band in bands)
         shown = tuple(names.index(name) for name in item["properties"]["mosaic:picture"])
         grid, classes = _grid(item), _classes(bands[0])
-        picture = item["assets"].get(PNG.asset, {})
+        look = item["assets"].get(PNG.asset) or item["properties"].get("renders", {}).get("picture", {})
         return cls(
             name=request.name,
             results=Results(request.namespace, request.name, uid),
@@ -105,8 +104,9 @@ class PublishedMosaic:
             offsets=tuple(band.get("raster:offset", 0.0) for band in bands),
             stretch=NUMBERS
             if classes
-            else picture.get("mosaic:stretch") or [_usual_limits(bands[number]) for number in shown],
-            colormap=picture.get("mosaic:colormap", USUAL_COLORMAP),
+            else look.get("mosaic:stretch") or [_range(bands[number]["statistics"]) for number in shown],
+            colormap=look.get("mosaic:colormap", PLAIN.colormap),
+            tone=Tone(look.get("mosaic:gamma", 1.0), look.get("mosaic:shoulder", False)),
             classes=classes,
         )
 
@@ -160,12 +160,6 @@ def _grid(item: dict[str, Any]) -> Grid:
     return Grid(crs, left, top, xres, -yres, width, height)
 
 
-def _usual_limits(band: dict[str, Any]) -> tuple[float, float]:
-    """The values at the usual percentiles, as precise as the histogram."""
-    histogram = band.get("raster:histogram")
-    if histogram is None:
-        return 0.0, 0.0
-    below = np.cumsum(histogram["buckets"])
-    edges = np.linspace(histogram["min"], histogram["max"], histogram["count"] + 1)
-    lower, upper = (int(np.searchsorted(below, below[-1] * share / 100)) for share in USUAL_PERCENTILES)
-    return float(edges[lower]), float(edges[upper + 1])
+def _range(statistics: dict[str, float]) -> tuple[float, float]:
+    """The minimum and maximum of a band, for Items of earlier versions without a picture."""
+    return statistics.get("minimum", 0.0), statistics.get("maximum", 0.0)

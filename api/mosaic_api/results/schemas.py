@@ -58,6 +58,10 @@ class Legend(ApiModel):
     stops: list[LegendStop]
     bands: list[BandLimits]
     classes: list[LegendClass] = Field(default_factory=list)
+    gamma: float = 1.0
+    """Of three bands: more than 1 brightens dark colours."""
+    shoulder: bool = False
+    """Of three bands: whether values above the maximum are compressed instead of clipped."""
 
 
 class PreviewTile(ApiModel):

@@ -15,6 +15,7 @@ from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.output.mercator import EARTH_RADIUS, WEB_MERCATOR, picture_grid, picture_mesh, shown
 from mosaic_worker.output.palettes import Palette, colormap_palette
 from mosaic_worker.output.stretched import Bytes, stretch_to_bytes
+from mosaic_worker.output.tone import LINEAR, Tone
 from PIL import Image
 
 from mosaic_api.results.open_cogs import OpenCogs
@@ -30,19 +31,20 @@ MOST_READ = 2048 * 2048
 """Maximum pixels of a mosaic for one tile."""
 NEAREST_LIMITS = 1e-30
 """Minimum difference of a stretch's limits that float32 can express."""
-PAINTER = "1"
+PAINTER = "2"
 """Change it if tiles change, so that browsers load them again."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """The colours of values: a colormap for one band, and the values of the first and last colour for each band.
+    """The colours of values: a colormap for one band, the limits of each band, and the tone curve of three.
 
     The colours of classes need no colormap.
     """
 
     colormap: str | None
     limits: tuple[tuple[float, float], ...]
+    tone: Tone = LINEAR
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def look_of(mosaic: PublishedMosaic, colormap: str | None, minimum: float | None
                 "minimum" if maximum is None else "maximum",
             )
         limits.append((lower, upper))
-    return Look(colormap or mosaic.colormap, tuple(limits))
+    return Look(colormap or mosaic.colormap, tuple(limits), mosaic.tone)
 
 
 def etag_of(mosaic: PublishedMosaic, place: TileAddress, look: Look) -> str:
@@ -138,7 +140,7 @@ def _painted(cogs: OpenCogs, mosaic: PublishedMosaic, piece: Grid, look: Look) -
     level = min(level_of(mesh), cogs.overviews(mosaic.key))
     mesh = mesh.reduced(1 << level)
     stored = cogs.read(mosaic.key, level, mosaic.shown, mesh.window)
-    return shown(mesh, stretch_to_bytes(mosaic.values(stored, mosaic.shown), look.limits))
+    return shown(mesh, stretch_to_bytes(mosaic.values(stored, mosaic.shown), look.limits, look.tone))
 
 
 @lru_cache(maxsize=1000)

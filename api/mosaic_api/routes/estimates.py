@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from mosaic_crds.colormaps import Colormap
 from mosaic_worker.product.indices import all_indices
+from mosaic_worker.product.ramps import ramp_of
 from mosaic_worker.sources.kinds.folders import FolderScenes, scenes_below
 from pydantic import ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
@@ -60,6 +62,18 @@ class IndexConstant(ApiModel):
     meaning: str
 
 
+class UsualColours(ApiModel):
+    """The usual colours of a product of one band, if the request chooses no others."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    colormap: Colormap
+    limits: tuple[float, float] | None
+    """The values of the first and the last colour; null for percentiles 2 and 98."""
+    meaning: str
+    """What the last colour shows."""
+
+
 class Index(ApiModel):
     """A spectral index."""
 
@@ -74,6 +88,7 @@ class Index(ApiModel):
     """STAC common names."""
     reference: str
     constants: list[IndexConstant]
+    colours: UsualColours
 
 
 @router.post("/estimate")
@@ -124,5 +139,6 @@ def list_indices(_: CurrentPrincipal) -> Response:
 
 @cache
 def _indices() -> bytes:
-    described = [Index.model_validate(index).model_dump() for index in all_indices() if not index.lacking]
+    usable = [index for index in all_indices() if not index.lacking]
+    described = [Index.model_validate(vars(index) | {"colours": ramp_of(index)}).model_dump() for index in usable]
     return json.dumps(described).encode()

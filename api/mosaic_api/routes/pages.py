@@ -1,6 +1,7 @@
 """The page and its static files. The page gets its data over REST."""
 
 from collections.abc import MutableMapping
+from dataclasses import asdict
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any, get_args
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
+from mosaic_crds.colormaps import Colormap
 from mosaic_crds.composite import METHODS, Composite
 from mosaic_crds.files import FILES
 from mosaic_crds.lifecycle import Phase
-from mosaic_crds.spec import Output
 from mosaic_worker.output.colormaps import palette
+from mosaic_worker.output.colours import TRUE_COLOUR, TRUE_COLOUR_RANGE, TRUE_COLOUR_TONE
+from mosaic_worker.product.ramps import GREY, PLAIN
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
@@ -77,14 +80,24 @@ def page_settings(settings: Settings) -> dict[str, Any]:
         "localScenes": bool(settings.scenes),
         "maxUploadBytes": settings.max_upload_bytes,
         "colormaps": colormaps(),
+        "colours": usual_colours(),
         "files": [{"key": file.key, "title": file.title} for file in FILES.values()],
+    }
+
+
+def usual_colours() -> dict[str, Any]:
+    """The usual colours of products that are no index: formulas, one band, and true colour."""
+    return {
+        "expression": asdict(PLAIN),
+        "band": asdict(GREY),
+        "trueColour": {"bands": TRUE_COLOUR, "limits": TRUE_COLOUR_RANGE, "gamma": TRUE_COLOUR_TONE.gamma},
     }
 
 
 @cache
 def colormaps() -> dict[str, list[str]]:
     """The colormaps of the contract, each as colours `#rrggbb` from its first to its last."""
-    return {name: _colours(palette(name)) for name in get_args(Output.model_fields["colormap"].annotation)}
+    return {name: _colours(palette(name)) for name in get_args(Colormap)}
 
 
 def _colours(colours: bytes) -> list[str]:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Path, Query
-from mosaic_crds.spec import Colormap
+from mosaic_crds.colormaps import Colormap
 from pydantic import BaseModel, Field
 
 from mosaic_api.datasets.schemas import Value

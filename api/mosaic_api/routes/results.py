@@ -131,6 +131,8 @@ def get_request_legend(seen: PublishedDep, colours: ColoursQuery) -> schemas.Leg
         if single
         else [],
         bands=limits,
+        gamma=look.tone.gamma,
+        shoulder=look.tone.shoulder,
     )
 
 

@@ -117,6 +117,10 @@ def publish_all(folder: Path) -> dict[str, Published]:
             "product": {"bands": list(colours)},
             "output": minmax,
         },
+        "true-colour": {
+            "source": files({"bands": {name: {"href": href, "scale": 0.0001} for name, href in colours.items()}}),
+            "product": {"bands": ["red", "green", "blue"]},
+        },
     }
     return {name: publish(folder, name, spec) for name, spec in specs.items()}
 

@@ -104,8 +104,6 @@ def test_omitted_fields_have_the_documented_defaults():
     assert spec.output.model_dump(exclude_none=True) == {
         "formats": ["cog", "png"],
         "dtype": "float32",
-        "colormap": "nipy_spectral",
-        "stretch": {"percentile": {"lower": 2.0, "upper": 98.0}},
     }
     assert spec.execution.model_dump(by_alias=True, exclude_none=True) == {
         "parallelism": 8,

@@ -19,6 +19,8 @@ from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.finalize.classes import CLASSES, EXTENSION, band_classes, class_pixels
+from mosaic_worker.finalize.renders import EXTENSION as RENDER_EXTENSION
+from mosaic_worker.finalize.renders import colour_fields, renders
 from mosaic_worker.geometry.area import cut_at_antimeridian, first_turn
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.longitudes import continuous_longitudes
@@ -38,6 +40,7 @@ EXTENSIONS = [
     "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
     "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
+    RENDER_EXTENSION,
 ]
 LEAST_GAP = 1e-6
 """Degrees: a box with a smaller gap to the full circle covers all longitudes."""
@@ -86,6 +89,7 @@ def mosaic_item(
         "bbox": _bbox(first_turn(footprint)),
         "properties": {
             **_properties(plan, statistics, used, made),
+            "renders": renders(plan, stretch),
             **_remarks(plan, skipped, notes),
             **span,
             "datetime": when,
@@ -227,21 +231,17 @@ def _picture_fields(
     }
     if plan.product.classes is not None:
         return place
-    return place | {"mosaic:stretch": [list(limits) for limits in stretch]} | _stretch_details(plan, statistics)
+    return place | colour_fields(plan, stretch) | _stretch_error(plan, statistics)
 
 
-def _stretch_details(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:
-    """The colour map of the stretch, and the error of percentiles."""
-    details: dict[str, Any] = {}
+def _stretch_error(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:
+    """The error of percentiles."""
+    limits = plan.colours.stretch.percentile
+    if limits is None:
+        return {}
     shown = [statistics.bands[number] for number in plan.picture]
-    if len(shown) == 1:
-        details["mosaic:colormap"] = plan.output.colormap
-    limits = plan.output.stretch.percentile
-    if limits is not None:
-        details["mosaic:stretch_error"] = [
-            [band.percentile_error(limits.lower), band.percentile_error(limits.upper)] for band in shown
-        ]
-    return details
+    errors = [[band.percentile_error(limits.lower), band.percentile_error(limits.upper)] for band in shown]
+    return {"mosaic:stretch_error": errors}
 
 
 def _band(plan: Plan, number: int, statistics: MosaicStatistics) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from mosaic_crds.errors import RequestError
+from mosaic_crds.files import PNG
 from mosaic_crds.spelling import counted
 
 from mosaic_worker.finalize.classes import class_notes, class_pixels
+from mosaic_worker.output.colours import is_true_colour
 from mosaic_worker.pixels.statistics import MosaicStatistics
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.notes import EXACT, is_wide, listed
@@ -39,6 +41,16 @@ def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
     if rounded:
         found.append(f"integers of {listed(rounded)} reach {EXACT:,}; float32 rounds larger ones to 24 bits")
     return found
+
+
+def picture_note(plan: Plan) -> list[str]:
+    """A note for the user if red, green and blue are not shown as reflectances."""
+    shown = [plan.formula.output_bands[number] for number in plan.picture]
+    usual = PNG.key in plan.output.formats and plan.output.stretch is None
+    if not usual or plan.colours.tone.shoulder or not is_true_colour(plan.formula, shown):
+        return []
+    note = "the picture shows percentiles 2 to 98 of red, green and blue, because they are not reflectances"
+    return [f"{note}; give scale and offset of the bands, or output.stretch"]
 
 
 def reuse_note(records: Sequence[TileRecord]) -> list[str]:

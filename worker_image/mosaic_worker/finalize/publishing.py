@@ -12,7 +12,7 @@ from mosaic_crds.spec import Stretch
 
 from mosaic_worker.finalize.classes import colour_table, name_tags
 from mosaic_worker.finalize.item import Published, mosaic_item
-from mosaic_worker.finalize.notes import result_notes, reuse_note
+from mosaic_worker.finalize.notes import picture_note, result_notes, reuse_note
 from mosaic_worker.finalize.parts import READERS, LostTilesError, Parts
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.output.cog import Chunk, write_cog
@@ -69,7 +69,12 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
         unreadable = unreadable_scenes(plan, store)
         records, statistics = complete_records(plan, store, unreadable)
         skipped = reasons(plan, unreadable, store)
-        notes = [*unreadable_note(skipped, len(plan.scenes)), *result_notes(plan, statistics), *reuse_note(records)]
+        notes = [
+            *unreadable_note(skipped, len(plan.scenes)),
+            *result_notes(plan, statistics),
+            *picture_note(plan),
+            *reuse_note(records),
+        ]
         stretch = stretches(plan.stretch, [statistics.bands[number] for number in plan.picture])
         painters = min(MOST_PAINTERS, len(os.sched_getaffinity(0)))
         with (
@@ -177,12 +182,17 @@ def _render(
 
     def stretched(level: int) -> StretchedLevel:
         return StretchedLevel(
-            plan.tiles, level, plan.encoding, lambda tile: parts.level(tile, level), stretch, plan.picture
+            plan.tiles,
+            level,
+            plan.encoding,
+            lambda tile: parts.level(tile, level),
+            stretch,
+            plan.picture,
+            plan.colours.tone,
         )
 
-    return render(
-        stretched, len(records[0].levels), plan.grid, picture_palette(plan.product, plan.output.colormap), threads
-    )
+    colours = picture_palette(plan.product, plan.colours.colormap)
+    return render(stretched, len(records[0].levels), plan.grid, colours, threads)
 
 
 def _statistics_tags(band: BandStatistics, scale: float, offset: float, pixels: int) -> dict[str, str]:

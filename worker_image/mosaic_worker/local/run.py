@@ -189,7 +189,7 @@ def _prepare_finalize(plan: Plan) -> None:
     import mosaic_worker.finalize.publishing  # noqa: F401, PLC0415
     from mosaic_worker.output.palettes import picture_palette  # noqa: PLC0415
 
-    picture_palette(plan.product, plan.output.colormap)
+    picture_palette(plan.product, plan.colours.colormap)
 
 
 def _waiting(plan: Plan, done: Collection[int]) -> list[int]:

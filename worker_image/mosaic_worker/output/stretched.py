@@ -13,6 +13,7 @@ from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import Floats
 from mosaic_worker.output.parts import decode_level
+from mosaic_worker.output.tone import LINEAR, STEPS, Tone
 
 CACHE_BYTES = 256 * 2**20
 """The cache of stretched parts."""
@@ -41,12 +42,13 @@ class StretchedLevel:
         read_part: Callable[[int], bytes],
         stretch: Limits,
         shown: Sequence[int],
+        tone: Tone = LINEAR,
     ) -> None:
         """`read_part` returns the bytes of the level of a tile; `shown` are the positions of the picture's bands."""
         self.bands = len(shown)
         self._shown = shown
         self._tiles, self._level, self._encoding, self._read_part = tiles, level, encoding, read_part
-        self._stretch = stretch
+        self._stretch, self._tone = stretch, tone
         self._columns = tiles[-1].column + 1
         self._side = max(tiles[0].width, tiles[0].height) >> level
         self._kept: OrderedDict[int, Future[Bytes]] = OrderedDict()
@@ -88,25 +90,41 @@ class StretchedLevel:
         if first:
             try:
                 values = decode_level(self._read_part(index), self._encoding, self._shown)
-                future.set_result(stretch_to_bytes(values, self._stretch))
+                future.set_result(stretch_to_bytes(values, self._stretch, self._tone))
             except BaseException as error:
                 future.set_exception(error)
         return future
 
 
-def stretch_to_bytes(values: Floats, stretch: Limits) -> Bytes:
-    """Map values (bands, height, width) to 1 to 255 between the limits of their band, clamped; 0 for no data."""
+def stretch_to_bytes(values: Floats, stretch: Limits, tone: Tone = LINEAR) -> Bytes:
+    """Map values (bands, height, width) to 1 to 255 between the limits of their band; 0 for no data.
+
+    Values beyond the limits get the first or the last colour; with a shoulder, those above are compressed.
+    """
     found = np.empty(values.shape, np.uint8)
     for band, (lower, upper) in enumerate(stretch):
         for row in range(0, values.shape[1], CACHE_ROWS):
             rows = values[band, row : row + CACHE_ROWS]
             if upper > lower:
-                share = rows - np.float32(lower)
-                with np.errstate(over="ignore"):  # limits can be extremely close
-                    share *= np.float32(min(254 / (upper - lower), LARGEST_GAIN))
-                np.rint(np.clip(share, 0, 254, out=share), out=share)
-                share += 1
+                found[band, row : row + CACHE_ROWS] = _coloured(rows, lower, upper, tone)
             else:
-                share = np.where(np.isnan(rows), rows, np.float32(128))
-            found[band, row : row + CACHE_ROWS] = np.fmax(share, 0, out=share)  # 0 for NaN
+                found[band, row : row + CACHE_ROWS] = np.where(np.isnan(rows), 0, 128)
     return found
+
+
+def _coloured(rows: Floats, lower: float, upper: float, tone: Tone) -> Floats | Bytes:
+    """The colours of some rows of a band; 0 for no data."""
+    steps = 254 if tone == LINEAR else STEPS - 1
+    share = rows - np.float32(lower)
+    with np.errstate(over="ignore"):  # limits can be extremely close
+        share *= np.float32(min(steps / tone.last / (upper - lower), LARGEST_GAIN))
+    np.rint(np.clip(share, 0, steps, out=share), out=share)
+    if tone == LINEAR:
+        share += 1
+        np.fmax(share, 0, out=share)  # 0 for NaN
+        return share
+    missing = np.isnan(share)
+    share[missing] = 0
+    colours: Bytes = tone.table[share.astype(np.uint16)]
+    colours[missing] = 0
+    return colours

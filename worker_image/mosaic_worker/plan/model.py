@@ -21,6 +21,7 @@ from mosaic_worker.composites.method import CompositeMethod
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Kernel, Window, kernel_for
 from mosaic_worker.geometry.tiling import Tile, tiles_of
+from mosaic_worker.output.colours import Colours, colours_of
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import FIRST, MEAN
 from mosaic_worker.plan.bands import band_names, product_bands
@@ -277,7 +278,27 @@ class Plan:
     @property
     def stretch(self) -> Stretch:
         """The values of the first and the last colour; numbers of classes are colours."""
-        return self.output.stretch if self.product.classes is None else NUMBERS_OF_CLASSES
+        return self.colours.stretch if self.product.classes is None else NUMBERS_OF_CLASSES
+
+    @cached_property
+    def colours(self) -> Colours:
+        """The colours of the picture."""
+        return colours_of(
+            self.formula,
+            [self.formula.output_bands[number] for number in self.picture],
+            self.output,
+            reflectances=self._has_reflectances,
+            difference=self.subtracted is not None,
+        )
+
+    @property
+    def _has_reflectances(self) -> bool:
+        """Whether the bands of a product of bands are reflectances."""
+        if self.formula.kind != "bands" or not self.calibrated:
+            return False
+        shown = [self.formula.output_bands[number] for number in self.picture]
+        bands = [[scene.bands[name] for scene in self.all_scenes] for name in shown]
+        return all(packing_of(each) == REFLECTANCES for each in bands)
 
     def _packing(self, name: str) -> Packing:
         """How a band of the product is stored."""

@@ -13,7 +13,7 @@ from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.pixels.chunks import touching_scenes
 from mosaic_worker.plan.model import Estimate, Plan, PlannedScene, Subtracted
 
-ONLY_FOR_PUBLISHING = ("formats", "colormap", "stretch", "picture")
+ONLY_FOR_PUBLISHING = ("formats", "colormap", "stretch", "gamma", "picture")
 """Fields of the output that finalize uses."""
 _SCENE = TypeAdapter(PlannedScene)
 

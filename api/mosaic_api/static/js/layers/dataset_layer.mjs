@@ -61,7 +61,7 @@ class ImageLayer extends DatasetLayer {
     if (!this.colourable || !bands.length) return null;
     const [minimum, maximum] = limits ?? bands[0].stretch ?? [0, 1];
     const chosen = { colormap: colormap ?? DEFAULT_COLORMAP, minimum, maximum, ...this.colours };
-    return { title: this.title, ...chosen, colours: settings.colormaps[chosen.colormap], stops: [], bands: [] };
+    return { title: this.title, ...chosen, colours: settings.colormaps[chosen.colormap], stops: [], bands: [], gamma: 1, shoulder: false };
   }
 }
 

@@ -14,11 +14,12 @@ const cache = new Map();
 export const ramp = (colours) => `linear-gradient(to right, ${colours.join(", ")})`;
 
 /** The element of a legend. @param {any} legend as the API returns it. */
-function draw({ title, colours, minimum, maximum, stops, bands }) {
+function draw({ title, colours, minimum, maximum, stops, bands, gamma, shoulder }) {
   if (!colours.length) {
     const channels = ["red", "green", "blue"].map((hue, number) => bands[number] &&
       make("span", { class: hue }, `${bands[number].name} ${locale.about(bands[number].minimum)} – ${locale.about(bands[number].maximum)}`));
-    return make("div", { class: "legend" }, make("div", { class: "title" }, title), make("div", { class: "channels" }, ...channels));
+    const tone = [gamma === 1 ? "" : `gamma ${locale.about(gamma)}`, shoulder ? "brighter pixels compressed" : ""].filter((text) => text).join(", ");
+    return make("div", { class: "legend" }, make("div", { class: "title" }, title), make("div", { class: "channels" }, ...channels, ...(tone ? [make("span", {}, tone)] : [])));
   }
   const bar = make("div", { class: "ramp" });
   bar.style.background = ramp(colours);

@@ -54,6 +54,7 @@ const names = (list) => list.split(",").map((name) => name.trim()).filter((name)
  * @returns {Spec} incomplete if the form is.
  */
 export function specOf(form, area, scenes, base = {}) {
+  const picture = form.product === "bands" && form.picture ? names(form.picture) : undefined;
   /** @type {Draft<Spec> | undefined} */
   const draft = filled({
     area: area ?? undefined,
@@ -84,9 +85,10 @@ export function specOf(form, area, scenes, base = {}) {
     output: filled({
       ...base.output,
       dtype: form.dtype === "int16" ? "int16" : undefined,
-      colormap: form.colormap,
+      colormap: form.colormap || undefined,
       stretch: stretchOf(form),
-      picture: form.product === "bands" && form.picture ? names(form.picture) : undefined,
+      picture,
+      gamma: pictureBands(productOf(form), picture).length === 3 ? number(form.gamma) : undefined,
     }),
     execution: filled({ ...base.execution, cancel: undefined, suspend: undefined }),
   });
@@ -128,8 +130,9 @@ function productOf(form) {
   return { expression: form.expression };
 }
 
-/** @param {Values} form @returns {Draft<Schemas["Stretch"]>} */
+/** @param {Values} form @returns {Draft<Schemas["Stretch"]> | undefined} undefined for the usual stretch of the product. */
 function stretchOf(form) {
+  if (!form.stretch) return undefined;
   if (form.stretch === "minmax") return { minmax: {} };
   if (form.stretch === "fixed") return { fixed: filled({ lower: number(form.lower), upper: number(form.upper) }) ?? {} };
   return { percentile: filled({ lower: number(form.low), upper: number(form.high) }) ?? {} };
@@ -148,7 +151,7 @@ export function formOf(spec) {
   const [minusFrom, minusTo] = minus?.datetime ? days(minus.datetime) : ["", ""];
   const named = CATALOGUES.find((name) => name === source.stac?.url);
   const epsg = grid.crs?.startsWith("EPSG:") ? grid.crs.slice("EPSG:".length) : null;
-  const stretch = output.stretch ?? { percentile: {} };
+  const stretch = output.stretch ?? {};
   return {
     source: source.files ? "files" : source.earthDaily ? "earthDaily" : named ?? "stac",
     url: named ? "" : source.stac?.url ?? "",
@@ -184,8 +187,9 @@ export function formOf(spec) {
     resampling: grid.resampling ?? "",
     picture: (output.picture ?? []).join(", "),
     dtype: output.dtype ?? "float32",
-    colormap: output.colormap ?? "nipy_spectral",
-    stretch: Object.keys(stretch)[0],
+    colormap: output.colormap ?? "",
+    gamma: text(output.gamma),
+    stretch: Object.keys(stretch)[0] ?? "",
     low: text(stretch.percentile?.lower ?? 2),
     high: text(stretch.percentile?.upper ?? 98),
     lower: text(stretch.fixed?.lower),
@@ -198,5 +202,15 @@ export function productName({ product: { index, bands, expression }, minus }) {
   return `${index ?? bands?.join(", ") ?? expression}${minus ? " difference" : ""}`;
 }
 
-/** The number of bands of a product's picture: 1 or 3. @param {Spec["product"]} product @param {Schemas["Output"]["picture"]} [chosen] */
-export const pictureBands = ({ bands }, chosen) => ((chosen ?? bands ?? []).length < 3 ? 1 : 3);
+const COLOURS = ["red", "green", "blue"];
+
+/**
+ * The bands that the picture of a product of bands shows: one or three. Empty for other products, which have one.
+ * @param {Spec["product"]} product
+ * @param {Schemas["Output"]["picture"]} [chosen]
+ */
+export function pictureBands({ bands }, chosen) {
+  if (!bands || chosen) return chosen ?? [];
+  if (bands.length > 3 && COLOURS.every((colour) => bands.includes(colour))) return COLOURS;
+  return bands.slice(0, bands.length < 3 ? 1 : 3);
+}

@@ -30,9 +30,12 @@ function find(text) {
     .map(({ index }) => ({ value: index.name, description: `${index.long_name} · ${index.domain}` }));
 }
 
+/** The index in the field; undefined if there is none of that name. */
+export const chosenIndex = () => indices.find(({ name }) => name.toLowerCase() === input.value.trim().toLowerCase());
+
 /** Show the card of the index in the field. */
 export function describe() {
-  const index = indices.find(({ name }) => name.toLowerCase() === input.value.trim().toLowerCase());
+  const index = chosenIndex();
   if (!index) {
     const text = indices.length ? "No matching index. Try a name (NDVI) or a topic (snow, water, burn)." : "";
     card.replaceChildren(make("p", { class: "hint" }, text));
@@ -53,6 +56,7 @@ export function describe() {
 export async function load() {
   indices = await get("indices").catch(() => []);
   describe();
+  document.dispatchEvent(new CustomEvent("indices"));
 }
 
 combobox(input, byId("index-list"), find);

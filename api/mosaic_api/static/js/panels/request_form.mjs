@@ -6,8 +6,8 @@ import { clearProblems, fieldOf, fill, onSubmit, showParts, valuesOf } from "../
 import { settings } from "../lib/settings.mjs";
 import { formOf, pictureBands, specOf } from "../lib/spec.mjs";
 import { open } from "../lib/tabs.mjs";
-import { ramp } from "../layers/legend.mjs";
 import { areaOf, setArea } from "./area.mjs";
+import { showColours } from "./colours.mjs";
 import { estimateSoon } from "./estimate.mjs";
 import { describe } from "./indices.mjs";
 import { showLocalScenes } from "./local_scenes.mjs";
@@ -17,8 +17,6 @@ const form = byId("request-form", HTMLFormElement);
 const copiedFrom = byId("copied-from");
 const source = fieldOf(form, "source");
 const DEFAULT_MASKS = ["cloud", "shadow"];
-const PERCENTILES = { stretch: "percentile", low: "2", high: "98" };
-const REFLECTANCES = { stretch: "fixed", lower: "0", upper: "0.35" };
 const MONTH_MILLISECONDS = 30 * 86400 * 1000;
 /** The spec of the request that was copied, or {}. @type {Draft<import("../lib/spec.mjs").Spec>} */
 let base = {};
@@ -29,17 +27,18 @@ const currentSpec = () => specOf(valuesOf(form), areaOf(), scenesOf(), base);
 /** Show the parts of the form that the choices need. */
 function show() {
   const values = valuesOf(form);
+  const spec = currentSpec();
   const search = values.source !== "files";
   const catalogue = search && values.source !== "earthDaily";
   showParts(form, new Set([
     values.product, values.source, `stretch-${values.stretch}`,
     ...(search ? ["search"] : []), ...(catalogue ? ["stac"] : []), ...(values.source === "stac" ? ["url"] : []),
     ...(values.method === "percentile" ? ["percentile"] : []), ...(values.crs === "epsg" ? ["epsg"] : []),
-    ...(pictureBands(currentSpec().product, currentSpec().output?.picture) === 1 ? ["one-band"] : []),
+    pictureBands(spec.product, spec.output?.picture).length < 3 ? "one-band" : "three-bands",
   ]));
   for (const name of ["method", "source"]) byId(`${name}-hint`).textContent = fieldOf(form, name).selectedOptions[0]?.title ?? "";
   byId("unit").textContent = values.crs === "epsg" && values.epsg === "4326" ? "°" : values.crs === "epsg" ? "CRS units" : "m";
-  byId("ramp").style.background = ramp(settings.colormaps[values.colormap]);
+  showColours(form, spec);
 }
 
 function changed() {
@@ -53,14 +52,6 @@ function sourceChanged() {
   const { mask } = valuesOf(form);
   const isDefault = mask.length === 0 || mask.join() === DEFAULT_MASKS.join();
   if (isDefault) fill(form, { mask: ["files", "earthDaily"].includes(source.value) ? [] : DEFAULT_MASKS });
-}
-
-/** Set the default stretch of the product, unless the user chose another: fixed for reflectances, because snow and clouds would darken all else. */
-function productChanged() {
-  const values = valuesOf(form);
-  const isReflectance = values.source !== "files" || scenesOf().every(({ bands }) => !bands);
-  const [before, next] = values.product === "bands" && isReflectance ? [PERCENTILES, REFLECTANCES] : [REFLECTANCES, PERCENTILES];
-  if (Object.entries(before).every(([name, value]) => values[name] === value)) fill(form, next);
 }
 
 /** Hide the problems, and show what the fields contain. */
@@ -106,9 +97,7 @@ onSubmit(form, async () => {
   fieldOf(form, "name").value = "";
 });
 source.addEventListener("input", sourceChanged);
-form.addEventListener("input", ({ target }) => {
-  if (target instanceof HTMLElement && ["source", "product"].includes(target.getAttribute("name") ?? "")) productChanged();
-});
 form.addEventListener("input", changed);
+document.addEventListener("indices", show);
 form.addEventListener("area", () => estimateSoon(currentSpec()));
 reset();
