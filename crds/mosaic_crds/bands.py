@@ -12,7 +12,7 @@ ONE_OR_THREE = Rule(
     message="it must name 1 or 3 bands, such as [red, green, blue]",
 )
 IN_THE_PICTURE = Rule(
-    server="!has(self.output) || !has(self.output.picture) || "
+    server="!has(self.output) || !has(self.product) || !has(self.output.picture) || "
     "(has(self.product.bands) && self.output.picture.all(name, name in self.product.bands))",
     holds=lambda spec: spec.output.picture is None or set(spec.output.picture) <= set(spec.product.bands or ()),
     message="it must name bands of product.bands, as they are written there",

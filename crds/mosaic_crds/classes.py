@@ -131,6 +131,7 @@ _ONE_BAND = "a classified mosaic has one band; remove it or product.classes"
 BESIDE_CLASSES = (
     _beside_classes("composite.count", bool, "self.composite.count", _ONE_BAND),
     _beside_classes("composite.chosen", bool, "self.composite.chosen", _ONE_BAND),
+    _beside_classes("composite.deviations", bool, "self.composite.deviations", _ONE_BAND),
     _beside_classes(
         "output.dtype",
         lambda dtype: dtype == "int16",

@@ -11,7 +11,9 @@ from pydantic import Field
 
 from mosaic_crds.fields import DISTINCT, Model, Percent, Rule
 
-Method = Literal["latest", "oldest", "leastCloudy", "greenest", "medoid", "mean", "median", "min", "max", "percentile"]
+Method = Literal[
+    "latest", "oldest", "leastCloudy", "greenest", "medoid", "geomedian", "mean", "median", "min", "max", "percentile"
+]
 Of = Literal["product", "bands"]
 Prefer = Literal["newest", "clear"]
 Detector = Literal["s2cloudless"]
@@ -28,7 +30,7 @@ class MethodInfo:
     Attributes:
         title: its name in a form.
         description: what each pixel of the mosaic is.
-        takes_scenes: whether each pixel comes from one scene, so that `chosen` can name it.
+        takes_scenes: whether each pixel comes from one scene, which `chosen` names; of others, it names the nearest.
         takes_first: whether that is the first valid one in the order of the method.
         by_clouds: whether that order is the one of cloud cover.
     """
@@ -58,6 +60,9 @@ METHODS: dict[Method, MethodInfo] = {
         "the observation whose bands are nearest to those of all others",
         takes_scenes=True,
     ),
+    "geomedian": MethodInfo(
+        "Geometric median", "the point with the smallest sum of distances to the bands of all observations"
+    ),
     "mean": MethodInfo("Mean", "the mean of all observations"),
     "median": MethodInfo("Median", "the median of all observations"),
     "min": MethodInfo("Minimum", "the smallest value of all observations"),
@@ -67,6 +72,21 @@ METHODS: dict[Method, MethodInfo] = {
 _TAKE_SCENES = [name for name, info in METHODS.items() if info.takes_scenes]
 _TAKE_FIRST = [name for name, info in METHODS.items() if info.takes_first]
 _BY_CLOUDS = [name for name, info in METHODS.items() if info.by_clouds]
+GEOMEDIAN_OF_BANDS = Rule(
+    server="!has(self.composite) || !has(self.product) || self.composite.method != 'geomedian' || "
+    "has(self.product.bands) || self.composite.of == 'bands'",
+    holds=lambda spec: spec.composite.method != "geomedian" or spec.product.bands or spec.composite.of == "bands",
+    message="method geomedian composes bands, so set it to bands, or use method median for the values of the product",
+    field="composite.of",
+)
+"""A rule of a spec: the geometric median of single values would be their median."""
+FLOAT_DEVIATIONS = Rule(
+    server="!has(self.composite) || !has(self.output) || !self.composite.deviations || self.output.dtype == 'float32'",
+    holds=lambda spec: not spec.composite.deviations or spec.output.dtype == "float32",
+    message="deviations are smaller than the steps of int16, so use output.dtype float32",
+    field="composite.deviations",
+)
+"""A rule of a spec."""
 
 
 class Composite(Model):
@@ -80,10 +100,10 @@ class Composite(Model):
             field="percentile",
         ),
         Rule(
-            server=f"!self.chosen || self.method in {_TAKE_SCENES}",
-            holds=lambda composite: not composite.chosen or composite.method in _TAKE_SCENES,
-            message=f"it needs a method that takes whole scenes: {', '.join(_TAKE_SCENES[:-1])} or {_TAKE_SCENES[-1]}",
-            field="chosen",
+            server="!self.deviations || self.method == 'geomedian'",
+            holds=lambda composite: not composite.deviations or composite.method == "geomedian",
+            message="it needs method geomedian",
+            field="deviations",
         ),
         Rule(
             server=f"!has(self.enough) || !(self.method in {_TAKE_FIRST})",
@@ -152,7 +172,11 @@ class Composite(Model):
     count: bool = False
     """Add a band with the number of valid observations."""
     chosen: bool = False
-    """Add a band with the number of the chosen scene."""
+    """Add a band with the number of the chosen scene. For methods that do not take whole scenes, that is the one whose
+    composed bands are nearest to the composite; of equally near ones the first."""
+    deviations: bool = False
+    """Add three bands with the median absolute deviations of the observations from the geometric median, for method
+    geomedian: emad (Euclidean distance), smad (cosine distance) and bcmad (Bray-Curtis distance)."""
     harmonise: Harmonise = "none"
     """Match the brightness of overlapping scenes. gain: multiply each band of each scene by a number, from 0.8 to 1.25.
     gainOffset: also add a number. They are computed from the overlaps when the request is planned."""

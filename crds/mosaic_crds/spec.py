@@ -8,7 +8,7 @@ from mosaic_crds.area import Area
 from mosaic_crds.bands import GAMMA_OF_THREE, IN_THE_PICTURE, MOST_BANDS, ONE_OR_THREE
 from mosaic_crds.classes import BESIDE_CLASSES, Classes
 from mosaic_crds.colormaps import Colormap
-from mosaic_crds.composite import Composite
+from mosaic_crds.composite import FLOAT_DEVIATIONS, GEOMEDIAN_OF_BANDS, Composite
 from mosaic_crds.fields import (
     DISTINCT,
     BandName,
@@ -215,6 +215,14 @@ class MosaicRequestSpec(Model):
             message="remove composite.chosen, because each pixel of a difference comes from scenes of two mosaics",
             field="minus",
         ),
+        Rule(
+            server="!has(self.minus) || !has(self.composite) || !self.composite.deviations",
+            holds=lambda spec: spec.minus is None or not spec.composite.deviations,
+            message="remove composite.deviations, because those of two mosaics have no difference",
+            field="minus",
+        ),
+        GEOMEDIAN_OF_BANDS,
+        FLOAT_DEVIATIONS,
         *BESIDE_CLASSES,
     )
 

@@ -109,6 +109,7 @@ DNS_NAME = "use at most 63 lower-case letters, digits and hyphens, such as team-
 BAND_FILE = "use the path or URL of the file, or a mapping of href, band, scale, offset, nodata"
 NAMES = list(METHODS)
 TAKE_SCENES = [name for name, info in METHODS.items() if info.takes_scenes]
+GEOMEDIAN = {"method": "geomedian"}
 METHOD = f"use {', '.join(NAMES[:-1])} or {NAMES[-1]}"
 
 REQUEST = [
@@ -670,6 +671,11 @@ CLASSES = [
         for band in ("count", "chosen")
     ),
     invalid(
+        "deviations of a classified mosaic",
+        {"spec.product.classes": [LOW], "spec.composite": GEOMEDIAN | {"of": "bands", "deviations": True}},
+        f"spec.composite.deviations is true; {NOT_BESIDE}",
+    ),
+    invalid(
         "classes as int16",
         {"spec.product.classes": [LOW], "spec.output": {"dtype": "int16"}},
         'spec.output.dtype is "int16"; classes are stored as 8-bit integers; remove it or product.classes',
@@ -677,13 +683,14 @@ CLASSES = [
 ]
 COMPOSITE = [
     *(
-        valid(f"method {method}", {"spec.composite": {"method": method}})
+        valid(f"method {method}", {"spec.composite": {"method": method, "of": "bands"}})
         for method in METHODS
         if method != "percentile"
     ),
     *(
-        valid(f"the scene chosen by {method}", {"spec.composite": {"method": method, "chosen": True}})
-        for method in TAKE_SCENES
+        valid(f"the scene chosen by {method}", {"spec.composite": {"method": method, "of": "bands", "chosen": True}})
+        for method in METHODS
+        if method != "percentile"
     ),
     *(
         valid(f"blended edges of {method}", {"spec.composite": {"method": method, "feather": 200}})
@@ -786,10 +793,33 @@ COMPOSITE = [
         "difference comes from scenes of two mosaics",
     ),
     invalid(
-        "the scene chosen by a median",
-        {"spec.composite": {"chosen": True}},
-        "spec.composite.chosen is true; "
-        f"it needs a method that takes whole scenes: {', '.join(TAKE_SCENES[:-1])} or {TAKE_SCENES[-1]}",
+        "a difference with deviations",
+        {
+            "spec.minus": {"files": {"scenes": [{"item": "i"}]}},
+            "spec.composite": GEOMEDIAN | {"of": "bands", "deviations": True},
+        },
+        'spec.minus is {"files": {"scenes": [{"item": "i"}]}}; remove composite.deviations, because those of two '
+        "mosaics have no difference",
+    ),
+    valid("a percentile of scenes", {"spec.composite": {"method": "percentile", "percentile": 5, "chosen": True}}),
+    valid("a geometric median of bands", {"spec.composite": GEOMEDIAN, "spec.product": {"bands": SIXTEEN}}),
+    valid("an index of a geometric median", {"spec.composite": GEOMEDIAN | {"of": "bands", "deviations": True}}),
+    invalid(
+        "a geometric median of an index",
+        {"spec.composite": GEOMEDIAN | {"of": "product"}},
+        'spec.composite.of is "product"; method geomedian composes bands, so set it to bands, or use method median for '
+        "the values of the product",
+    ),
+    invalid(
+        "deviations of a median",
+        {"spec.composite": {"deviations": True}},
+        "spec.composite.deviations is true; it needs method geomedian",
+    ),
+    invalid(
+        "deviations as integers",
+        {"spec.composite": GEOMEDIAN | {"of": "bands", "deviations": True}, "spec.output": {"dtype": "int16"}},
+        "spec.composite.deviations is true; "
+        "deviations are smaller than the steps of int16, so use output.dtype float32",
     ),
     valid("enough observations", {"spec.composite": {"method": "percentile", "percentile": 25, "enough": 1}}),
     *(

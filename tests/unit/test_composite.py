@@ -28,13 +28,13 @@ stacks = arrays(
 )
 
 
-def reducer(method, shape, scenes, percentile=None, counting=False, compared=0):
-    spec = Composite(method=method, percentile=percentile, count=counting)
+def reducer(method, shape, scenes, percentile=None, counting=False, compared=0, chosen=False):
+    spec = Composite(method=method, percentile=percentile, count=counting, chosen=chosen)
     return METHODS[method].reducer(spec, shape, scenes, compared)
 
 
-def composed(stack, method, percentile=None, counting=True):
-    work = reducer(method, stack.shape[1:], len(stack), percentile, counting)
+def composed(stack, method, percentile=None, counting=True, chosen=False):
+    work = reducer(method, stack.shape[1:], len(stack), percentile, counting, chosen=chosen)
     for number, layer in enumerate(stack, 1):
         before = layer.copy()
         work.add(number, layer)
@@ -287,10 +287,14 @@ def test_a_method_compares_as_many_layers_as_its_memory_estimate_assumes(method,
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_memory_estimate_includes_all_scenes_that_a_method_keeps(method):
+@pytest.mark.parametrize("chosen", [False, True])
+def test_the_memory_estimate_includes_all_scenes_that_a_method_keeps(method, chosen):
+    percentile = 10.0 if method == "percentile" else None
+
     def held(scenes):
-        work = reducer(method, (1, 64, 64), scenes, 10.0 if method == "percentile" else None)
+        work = reducer(method, (1, 64, 64), scenes, percentile, chosen=chosen)
         parts = [work, *(value for value in vars(work).values() if isinstance(value, Observations))]
         return sum(value.nbytes for part in parts for value in vars(part).values() if isinstance(value, np.ndarray))
 
-    assert (held(9) > held(3)) == METHODS[method].keeps_all_scenes
+    spec = Composite(method=method, percentile=percentile, chosen=chosen)
+    assert (held(9) > held(3)) == METHODS[method].keeps_scenes(spec)

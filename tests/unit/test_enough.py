@@ -73,8 +73,8 @@ def test_a_pixel_uses_its_first_valid_observations(method, stack, enough):
 
 @pytest.mark.parametrize("method", REDUCING)
 def test_a_method_keeps_at_most_as_many_layers_as_a_pixel_uses(method):
-    one = METHODS[method]
-    assert one.bytes_per_pixel(1, 500, 0, 5) == one.bytes_per_pixel(1, 5, 0, 5)
+    one, spec = METHODS[method], Composite(method=method, percentile=50 if method == "percentile" else None, enough=5)
+    assert one.bytes_per_pixel(spec, 1, 500, 0) == one.bytes_per_pixel(spec, 1, 5, 0)
     assert reduced(np.ones((9, 1, 2, 2), np.float32), method, 2, int(method == "greenest")).count.max() == 2
 
 

@@ -6,13 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from mosaic_crds.bands import picture_bands
+from mosaic_worker.composites.geomedian import SECONDS
 from mosaic_worker.geometry.tiling import sides_for
 from mosaic_worker.output.stretched import stretch_to_bytes
-from mosaic_worker.pixels.chunks import CHUNK_BYTES, chunk_size, touching_scenes
+from mosaic_worker.pixels import chunks
+from mosaic_worker.pixels.chunks import CHUNK_BYTES, chunk_size, chunks_of, touching_scenes
+from mosaic_worker.pixels.compute import compute_tile
+from mosaic_worker.plan.estimate import BAND_SECONDS
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan
 from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.tiles.memory import finalize_memory, tiles_memory
 from mosaic_worker.tiles.records import groups, together
@@ -135,7 +141,7 @@ def test_the_memory_of_a_chunk_is_bounded(folder, method):
     plan = planned(folder, composite={"method": method}, source=spec()["source"])
     many = [(number, plan.scenes[0]) for number in range(1, 501)]
     width, height = chunk_size(plan, plan.tiles[0], many)
-    assert width * height * plan.method.bytes_per_pixel(16, 500, 0) <= CHUNK_BYTES
+    assert width * height * plan.method.bytes_per_pixel(plan.composite, 16, 500, 0) <= CHUNK_BYTES
     assert chunk_size(plan, plan.tiles[0], touching_scenes(plan, plan.tiles[0])) >= (width, height)
 
 
@@ -146,3 +152,68 @@ def test_pods_get_memory_for_all_bands(folder):
     assert together(few) == 100
     assert together(many) == 31
     assert [len(group) for group in groups(many, 0)] == [1]
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory) -> Path:
+    """Three scenes with four bands, two tiles wide, with gaps."""
+    place = tmp_path_factory.mktemp("three")
+    for scene in range(3):
+        stored = np.stack([noise(40, 1100, 10 * scene + band) for band in range(4)])
+        stored[:, 5 * scene : 20, 300 * scene : 300 * scene + 500] = 0
+        stored[:, 30:, :100] = 0
+        write_raster(place / f"{scene}.tif", stored, nodata=0)
+    return place
+
+
+def geomedian(**composite: Any) -> dict[str, Any]:
+    scenes = [
+        {"bands": {name: {"href": f"{scene}.tif", "band": number} for number, name in enumerate(NAMES[:4], 1)}}
+        for scene in range(3)
+    ]
+    method = {"method": "geomedian", "deviations": True, "count": True, "chosen": True}
+    return {"source": files(*scenes), "product": {"bands": NAMES[:4]}, "composite": method | composite}
+
+
+def test_a_geomedian_with_deviations_has_the_same_bytes_for_any_split(three, tmp_path):
+    first = make(three, geomedian(), workers=1)
+    second = make(three, geomedian(), workers=2, store=str(tmp_path))
+    assert first.cog == second.cog
+    assert first.png == second.png
+    with first.open() as dataset:
+        assert dataset.descriptions == (*NAMES[:4], "emad", "smad", "bcmad", "count", "scene")
+        values = dataset.read()
+    assert set(np.unique(values[7])) == {0, 1, 2, 3}
+    assert np.array_equal(np.isnan(values[:7]), np.broadcast_to(values[7] == 0, (7, 40, 1100)))
+    one = values[7] == 1
+    assert np.abs(values[4:7, one]).max() < 1e-12
+    stored = []
+    for scene in range(3):
+        with rasterio.open(three / f"{scene}.tif") as dataset:
+            stored.append(dataset.read())
+    assert np.array_equal(values[:4, one], np.max(stored, axis=0)[:, one])
+    assert set(np.unique(values[8][values[7] > 0])) == {1, 2, 3}
+
+
+def test_the_pixels_of_a_geomedian_do_not_depend_on_the_chunks(three, monkeypatch):
+    request = request_of(geomedian(of="bands") | {"product": {"expression": "(nir - red) / (nir + red + 1)"}})
+    gate = own_machine(three)
+    plan = make_plan(request, "u", resolve(request.spec, input_bands(request.spec), gate, 10), Limits(), 1)
+    whole = compute_tile(plan, plan.tiles[0], OpenSources(gate)).values
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 200_000)
+    assert len(chunks_of(plan, plan.tiles[0])) > 5
+    parts = compute_tile(plan, plan.tiles[0], OpenSources(gate)).values
+    assert np.array_equal(whole, parts, equal_nan=True)
+    assert Plan.from_json(plan.to_json()) == plan
+    assert plan.band_names == ("expression", "emad", "smad", "bcmad", "count", "scene")
+
+
+def test_the_estimate_counts_the_work_of_a_geomedian_and_of_its_bands(three):
+    def seconds(**composite: Any) -> float:
+        request = request_of(geomedian(**composite))
+        found = resolve(request.spec, input_bands(request.spec), own_machine(three), 10)
+        return make_plan(request, "u", found, Limits(), 1).estimate.core_seconds
+
+    pixels = 40 * 1100 / 1e6
+    plain = seconds(method="median", deviations=False)
+    assert seconds() - plain == pytest.approx(pixels * (3 * 4 * SECONDS + 3 * BAND_SECONDS), abs=0.1)

@@ -115,25 +115,22 @@ def test_ndvi_classes(folder):
     assert set(np.unique(mosaic.values())) == {0, 1, 2, 3, 4}
 
 
-def test_ndvi_difference(folder):
-    mosaic = made(folder, "ndvi-difference")
+def test_geomedian(folder):
+    mosaic = made(folder, "geomedian")
     with mosaic.open() as dataset:
-        assert dataset.descriptions == ("NDVI_difference",)
-        shape, place = dataset.shape, dataset.transform
-    sides = []
-    for number in (3, 2):
-        with rasterio.open(folder / f"scenes/S2_SYNTHETIC_{number}/SCL.tif") as dataset:
-            classes = dataset.read(1).repeat(2, 0).repeat(2, 1)
-            row, column = round((dataset.transform.f - place.f) / 10), round((dataset.transform.c - place.c) / 10)
-        red, nir = reflectance(folder, number, "B04"), reflectance(folder, number, "B08")
-        with np.errstate(invalid="ignore"):
-            ndvi = (nir - red) / (nir + red)
-            ndvi[(np.abs(ndvi) > 1) | np.isin(classes, [0, 3, 8, 9])] = np.nan
-        side = np.full((shape[0] + 2000, shape[1] + 2000), np.nan)
-        top, left = 1000 - row, 1000 + column
-        side[top : top + ndvi.shape[0], left : left + ndvi.shape[1]] = ndvi
-        sides.append(side[1000 : 1000 + shape[0], 1000 : 1000 + shape[1]])
-    found, expected = mosaic.values(), sides[0] - sides[1]
-    assert np.array_equal(np.isnan(found), np.isnan(expected))
-    assert 0 < np.isfinite(found).mean() < 1
-    assert np.nanmax(np.abs(found - expected)) < 1e-5
+        assert dataset.descriptions == (
+            *("blue", "green", "red", "nir", "swir16"),
+            *("emad", "smad", "bcmad"),
+            *("count", "scene"),
+        )
+        values = dataset.read()
+        left, top = dataset.transform.c, dataset.transform.f
+    assert mosaic.item["properties"]["mosaic:picture"] == ["swir16", "nir", "red"]
+    assert np.array_equal(np.isnan(values[5]), np.isnan(values[0]))
+    assert (values[5, values[8] == 1] < 1e-9).all()
+    with rasterio.open(folder / "scenes/S2_SYNTHETIC_2/B11.tif") as dataset:
+        column, row = int((dataset.transform.c - left) / 20), int((top - dataset.transform.f) / 20)
+    part = values[:, row : row + 256, column : column + 256]
+    alone = (part[8] == 1) & (part[9] == 2)
+    assert alone.any()
+    assert np.abs(part[4] - reflectance(folder, 2, "B11"))[alone].max() < 1e-6

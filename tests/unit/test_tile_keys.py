@@ -29,7 +29,7 @@ NOT_IN_PIXELS = {
 """What may differ between requests that share a tile. A new field of a plan changes the key until it is added here."""
 NOT_ALONE = {
     "product.index", "product.expression", "composite.percentile", "composite.enough", "composite.prefer",
-    "composite.detect",
+    "composite.detect", "composite.deviations",
 }  # fmt: skip
 """Fields that are only valid together with others."""
 GRID = {"crs": "x", "left": 0, "top": 0, "xres": 1, "yres": 1, "width": 1, "height": 1}

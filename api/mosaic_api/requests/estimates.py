@@ -11,8 +11,9 @@ from mosaic_crds.spec import MosaicRequestSpec
 from mosaic_worker.composites import METHODS
 from mosaic_worker.geometry.area import requested_area
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.tiling import BLOCK, tile_side, tiles_of
-from mosaic_worker.plan.estimate import COMPRESSED, DECODE_SECONDS, PRODUCT_SECONDS
+from mosaic_worker.geometry.tiling import BLOCK, sides_for, tile_side, tiles_of
+from mosaic_worker.plan.bands import band_names, bands_size, composed_bands
+from mosaic_worker.plan.estimate import COMPRESSED, DECODE_SECONDS, composing_seconds, product_seconds
 from mosaic_worker.plan.feathering import check_feather
 from mosaic_worker.plan.gridding import grid_over
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan
@@ -83,10 +84,14 @@ def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Es
     grid = grid_over(area, asked.grid.crs, resolution, settings.max_pixels)
     check_feather(asked.composite.feather, grid)
     megapixels, bands = grid.pixels / 1e6, len(input_bands(asked))
+    names = band_names(product, asked.composite, difference=asked.minus is not None)
+    composing = composing_seconds(METHODS[asked.composite.method], len(composed_bands(product, asked.composite)))
     read = _read(asked, scenes or 1) * (2 if asked.composite.feather else 1)
-    core_seconds = megapixels * (PRODUCT_SECONDS * len(asked.sources) + DECODE_SECONDS["other"] * bands * read)
-    tiles = len(tiles_of(grid, tile_side(grid, BLOCK)))
-    size = round(COMPRESSED * 4 * product.size * grid.pixels)
+    reading = megapixels * read * (DECODE_SECONDS["other"] * bands + composing)
+    core_seconds = len(asked.sources) * product_seconds(grid.pixels, bands_size(product, names)) + reading
+    _, side = sides_for(len(names), BLOCK, tile_side(grid, BLOCK))
+    tiles = len(tiles_of(grid, side))
+    size = round(COMPRESSED * 4 * bands_size(product, names) * grid.pixels)
     found = _estimate(settings, asked, grid, tiles, scenes, core_seconds, size, warnings)
     return found.model_copy(update={"core_seconds": _rounded(core_seconds)})
 

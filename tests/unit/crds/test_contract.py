@@ -99,6 +99,7 @@ def test_omitted_fields_have_the_documented_defaults():
         "chosen": False,
         "harmonise": "none",
         "feather": 0.0,
+        "deviations": False,
     }
     assert spec.grid.model_dump() == {"crs": None, "resolution": None, "resampling": None}
     assert spec.output.model_dump(exclude_none=True) == {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
+from mosaic_crds.composite import METHODS as DESCRIBED
 from mosaic_crds.composite import Composite, Method, Of
 from mosaic_crds.errors import RequestError
 
@@ -39,8 +40,9 @@ class CompositeMethod:
         needs: the property that the sort key requires.
         extra_bands: bands that are read in addition to those of the product, by canonical name.
         takes_first_valid: whether each pixel comes from the first valid scene, so that others may stay unread.
-        keeps_all_scenes: whether the reducer keeps all scenes in memory.
+        keeps_all_scenes: whether the reducer keeps all scenes in memory, also without `composite.chosen`.
         compares_scenes: whether scenes are compared, so that all need the same calibration.
+        seconds_per_million: core-seconds to compose a million values of scenes, if that takes longer than to read them.
         compared_layers: the number of layers of `compared`, from `spec.composite.of` and the bands of the product.
         compared: the layers that scenes are compared by, float32 (layers, height, width), from the same and the values
             (height, width) of each band; None for the composed values.
@@ -54,6 +56,7 @@ class CompositeMethod:
     takes_first_valid: bool = False
     keeps_all_scenes: bool = False
     compares_scenes: bool = False
+    seconds_per_million: float = 0.0
     compared_layers: Callable[[Of, Sequence[str]], int] = lambda *_: 0
     compared: Callable[[Of, Sequence[str], Mapping[str, Floats]], Floats | None] = lambda *_: None
 
@@ -88,19 +91,25 @@ class CompositeMethod:
         """Whether a tile probably reads only the first scene at each place: pixels are not masked or counted."""
         return self.takes_first_valid and not composite.mask and not composite.count
 
-    def bytes_per_pixel(self, bands: int, scenes: int, compared: int, enough: int | None = None) -> int:
+    def keeps_scenes(self, composite: Composite) -> bool:
+        """Whether the reducer keeps all scenes in memory, also to find the nearest one."""
+        return self.keeps_all_scenes or (composite.chosen and not DESCRIBED[self.name].takes_scenes)
+
+    def bytes_per_pixel(self, composite: Composite, bands: int, scenes: int, compared: int) -> int:
         """The approximate memory of a reducer and of a scene, for each pixel.
 
         Args:
+            composite: the fields of the request.
             bands: the number of composed bands.
             scenes: the maximum number of scenes.
             compared: the number of layers to compare.
-            enough: the number of observations that a pixel uses; all if None.
         """
-        kept = scenes if enough is None else min(scenes, enough)
-        held = kept if self.keeps_all_scenes else 2
-        numbers = 2 * held if self.keeps_all_scenes and enough is not None else 0
-        return 4 * (bands + compared) * (held + 4) + numbers + 16
+        kept = scenes if composite.enough is None else min(scenes, composite.enough)
+        keeps = self.keeps_scenes(composite)
+        held = kept if keeps else 2
+        numbers = 2 * held if keeps and composite.enough is not None else 0
+        more = 12 if composite.deviations else 0
+        return 4 * (bands + compared) * (held + 4) + numbers + more + 16
 
 
 def age(scene: Observed) -> float:

@@ -18,13 +18,15 @@ class Reduced:
     Attributes:
         values: float32 (bands, height, width), NaN if no scene is valid.
         count: uint16 (height, width), the number of valid scenes that were used.
-        chosen: uint16 (height, width), the 1-based number of the scene of the pixel; 0 for none, and for methods that
-            do not take pixels from one scene.
+        chosen: uint16 (height, width), the 1-based number of the scene of the pixel; 0 for none. For methods that do
+            not take pixels from one scene, that of the nearest one if the request wants it, else 0.
+        deviations: float32 (0 or 3, height, width), those of the geometric median, if the request wants them.
     """
 
     values: Floats
     count: Counts
     chosen: Counts
+    deviations: Floats | tuple[()] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Reducer(ABC):
         self.chosen = np.zeros(shape[1:], np.uint16)
         self._enough = enough
         self._added = 0
+        self.deviations = np.zeros((0, *shape[1:]), np.float32)
 
     def open_pixels(self, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.bool_] | None:
         """The pixels that further scenes can change, (height, width); all if None.
@@ -96,7 +99,7 @@ class Reducer(ABC):
 
     def result(self) -> Reduced:
         """The result of the scenes so far."""
-        return Reduced(self._values(), self.count, self.chosen)
+        return Reduced(self._values(), self.count, self.chosen, self.deviations)
 
     @abstractmethod
     def _take(self, layer: Layer) -> NDArray[np.bool_] | None:

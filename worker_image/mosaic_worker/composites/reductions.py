@@ -1,12 +1,14 @@
 """Methods that reduce all valid values of a pixel to one: mean, min, max, median, percentile."""
 
+from functools import partial
+
 import bottleneck
 import numpy as np
 from mosaic_crds.composite import Composite
 
 from mosaic_worker.composites.method import CompositeMethod
-from mosaic_worker.composites.observations import Observations
 from mosaic_worker.composites.reducer import Counts, Floats, Layer, Reducer
+from mosaic_worker.composites.stack import StatisticStack
 
 
 class _Mean(Reducer):
@@ -37,33 +39,25 @@ class _Extreme(Reducer):
         return self._found
 
 
-class _Stack(Reducer):
-    """Keeps all observations; without a percentile in the request, for the median."""
+def mean_of(layers: Floats, count: Counts) -> Floats:
+    """The mean of layers, with the same operations as `_Mean`; arguments as in `Statistic`."""
+    total = np.zeros(layers.shape[1:], np.float64)
+    for layer in layers:
+        np.add(total, layer, out=total, where=~np.isnan(layer))
+    with np.errstate(invalid="ignore"):
+        return (total / count).astype(np.float32)
 
-    def __init__(self, composite: Composite, shape: tuple[int, int, int], scenes: int, _: int) -> None:
-        super().__init__(shape, composite.enough)
-        self._shape = shape
-        self._percentile = 50.0 if composite.percentile is None else composite.percentile
-        self._kept = Observations(shape, scenes)
 
-    def _take(self, layer: Layer) -> None:
-        for place, where in self.places(layer.valid):
-            self._kept.put(place, layer.values, where)
-
-    def _values(self) -> Floats:
-        layers = self._kept.layers
-        if len(layers) == 0:
-            return np.full(self._shape, np.nan, np.float32)
-        if len(layers) == 1:  # any percentile of one value is that value
-            only: Floats = layers[0]
-            return only
-        if self._percentile == 50:
-            median: Floats = bottleneck.nanmedian(layers, axis=0)
-            too_large = np.isinf(median)
-            if too_large.any():  # the sum of the two middle values overflows, but not their mean
-                median[too_large] = np.nanmedian(layers[:, too_large].astype(np.float64), axis=0)
-            return median
-        return nan_percentile(layers, self.count, self._percentile)
+def median_of(layers: Floats, _: Counts) -> Floats:
+    """The median of layers; arguments as in `Statistic`."""
+    if len(layers) == 1:
+        only: Floats = layers[0]
+        return only
+    median: Floats = bottleneck.nanmedian(layers, axis=0)
+    too_large = np.isinf(median)
+    if too_large.any():  # the sum of the two middle values overflows, but not their mean
+        median[too_large] = np.nanmedian(layers[:, too_large].astype(np.float64), axis=0)
+    return median
 
 
 def nan_percentile(layers: Floats, count: Counts, percentile: float) -> Floats:
@@ -74,6 +68,9 @@ def nan_percentile(layers: Floats, count: Counts, percentile: float) -> Floats:
         count: (height, width), the number of valid layers, which are the same in all bands.
         percentile: 0 to 100.
     """
+    if len(layers) == 1:  # also of an infinite value
+        only: Floats = layers[0]
+        return only
     layers.sort(axis=0)  # NaN last
     rank = np.maximum(count.astype(np.float64) - 1, 0) * (percentile / 100)
     below = np.floor(rank).astype(np.intp)
@@ -84,8 +81,25 @@ def nan_percentile(layers: Floats, count: Counts, percentile: float) -> Floats:
     return found
 
 
-MEAN = CompositeMethod("mean", _Mean)
-MEDIAN = CompositeMethod("median", _Stack, keeps_all_scenes=True)
-MIN = CompositeMethod("min", lambda composite, shape, *_: _Extreme(composite, shape, np.fmin))
-MAX = CompositeMethod("max", lambda composite, shape, *_: _Extreme(composite, shape, np.fmax))
-PERCENTILE = CompositeMethod("percentile", _Stack, keeps_all_scenes=True)
+def _mean(composite: Composite, shape: tuple[int, int, int], scenes: int, _: int) -> Reducer:
+    return StatisticStack(composite, shape, scenes, mean_of) if composite.chosen else _Mean(composite, shape)
+
+
+def _extreme(extreme: np.ufunc, composite: Composite, shape: tuple[int, int, int], scenes: int, _: int) -> Reducer:
+    if composite.chosen:
+        return StatisticStack(composite, shape, scenes, lambda layers, _: extreme.reduce(layers, axis=0))
+    return _Extreme(composite, shape, extreme)
+
+
+def _percentile(composite: Composite, shape: tuple[int, int, int], scenes: int, _: int) -> Reducer:
+    percent = 50.0 if composite.percentile is None else composite.percentile
+    if percent == 50:
+        return StatisticStack(composite, shape, scenes, median_of)
+    return StatisticStack(composite, shape, scenes, lambda layers, count: nan_percentile(layers, count, percent))
+
+
+MEAN = CompositeMethod("mean", _mean)
+MEDIAN = CompositeMethod("median", _percentile, keeps_all_scenes=True)
+MIN = CompositeMethod("min", partial(_extreme, np.fmin))
+MAX = CompositeMethod("max", partial(_extreme, np.fmax))
+PERCENTILE = CompositeMethod("percentile", _percentile, keeps_all_scenes=True)

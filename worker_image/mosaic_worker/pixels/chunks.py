@@ -60,7 +60,7 @@ def chunk_size(plan: Plan, tile: Tile, scenes: Numbered) -> tuple[int, int]:
     A single block if masks tell which scenes it needs, because most blocks need few.
     """
     bands, compared = len(plan.composed_bands), plan.compared_layers
-    pixel: float = plan.method.bytes_per_pixel(bands, max(1, len(scenes)), compared, plan.composite.enough)
+    pixel: float = plan.method.bytes_per_pixel(plan.composite, bands, max(1, len(scenes)), compared)
     read = [band for _, planned in scenes for band in planned.scene.bands.values()]
     source = max((np.prod(coarseness(plan.image_of(band)[1], plan.grid)) for band in read), default=1.0)
     pixel += 4 * len(plan.input_bands) + 12 * max(1.0, float(source)) + 4 * bands * (len(plan.sides) - 1)

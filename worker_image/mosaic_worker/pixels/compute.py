@@ -32,7 +32,8 @@ class TilePixels:
     """The result of a tile.
 
     Attributes:
-        values: float32 (bands, height, width), NaN for no data; the bands of the product, then count and scene.
+        values: float32 (bands, height, width), NaN for no data; the bands of the product, then deviations,
+            count and scene.
         out_of_range: the number of discarded values of a normalised difference, outside [-1, 1].
         inside: the number of pixels in the area of the request.
         scenes: 1-based numbers of the scenes that were read.
@@ -222,12 +223,13 @@ class _Chunk:
 
 
 def _with_extra_bands(plan: Plan, composed: Floats, result: Reduced) -> Floats:
-    """The bands of the mosaic: those of the product, then count and scene, if requested."""
-    layers = []
+    """The bands of the mosaic: those of the product, then deviations, count and scene, if requested."""
+    missing = np.isnan(composed).any(axis=0)
+    layers = [np.where(missing, np.float32(np.nan), band) for band in result.deviations]
     if plan.composite.count:
         layers.append(result.count.astype(np.float32))
     if plan.composite.chosen:
         chosen = result.chosen.astype(np.float32)
-        chosen[(result.chosen == 0) | np.isnan(composed).any(axis=0)] = np.nan
+        chosen[(result.chosen == 0) | missing] = np.nan
         layers.append(chosen)
     return np.concatenate([composed, np.stack(layers)]) if layers else composed

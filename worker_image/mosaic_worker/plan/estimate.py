@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mosaic_worker.composites.method import CompositeMethod
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Kernel, coarseness, kernel_for
 from mosaic_worker.geometry.tiling import Tile
@@ -16,8 +17,8 @@ DECODE_SECONDS = {"jp2": 0.18, "other": 0.02}
 """Measured core-seconds to decode a million pixels of a band: JPEG 2000 (lossless, 16 bit) and deflated TIFF."""
 DETECT_SECONDS = 14
 """Measured core-seconds to detect clouds in a million pixels with s2cloudless."""
-PRODUCT_SECONDS = 0.08
-"""Core-seconds to compute, encode and render a million pixels of the mosaic."""
+PRODUCT_SECONDS, BAND_SECONDS = 0.08, 0.04
+"""Core-seconds to compute, encode and render a million pixels of a mosaic of one band, and for each other band."""
 COMPRESSED = 0.8
 """Size of a compressed float32 mosaic with overviews, relative to its pixels."""
 
@@ -76,12 +77,23 @@ def tile_work(tile: Tile, scenes: Sequence[PlannedScene], reading: Reading) -> f
     return pixels + read
 
 
+def product_seconds(pixels: int, bands: float) -> float:
+    """Core-seconds to compute, encode and render a mosaic with so many bands of float32."""
+    return (PRODUCT_SECONDS + BAND_SECONDS * max(0.0, bands - 1)) * pixels / 1e6
+
+
+def composing_seconds(method: CompositeMethod, bands: int) -> float:
+    """Core-seconds to compose so many bands of a million observations, if that takes longer than to read them."""
+    return method.seconds_per_million * bands
+
+
 def estimate(
     grid: Grid,
     sides: Sequence[Sequence[PlannedScene]],
     size: float,
     asked: Kernel | None,
     readings: Sequence[Reading],
+    composing: float = 0.0,
 ) -> Estimate:
     """Estimate a mosaic.
 
@@ -91,15 +103,21 @@ def estimate(
         size: its compressed size, relative to a float32 band.
         asked: the kernel in the request, if any.
         readings: which scenes are read, of each side.
+        composing: see `composing_seconds`.
     """
-    seconds = sum(_seconds(grid, scenes, asked, reading) for scenes, reading in zip(sides, readings, strict=True))
+    seconds = len(sides) * product_seconds(grid.pixels, size)
+    for scenes, reading in zip(sides, readings, strict=True):
+        seconds += _seconds(grid, scenes, asked, reading, composing)
     return Estimate(core_seconds=round(seconds, 1), bytes=round(COMPRESSED * 4 * size * grid.pixels))
 
 
-def _seconds(grid: Grid, scenes: Sequence[PlannedScene], asked: Kernel | None, reading: Reading) -> float:
-    """The core-seconds of a side; arguments as in `estimate`."""
-    seconds = PRODUCT_SECONDS * grid.pixels / 1e6
+def _seconds(
+    grid: Grid, scenes: Sequence[PlannedScene], asked: Kernel | None, reading: Reading, composing: float
+) -> float:
+    """The core-seconds to read and compose the scenes of a side; arguments as in `estimate`."""
+    seconds = 0.0
     for planned, touched in zip(scenes, _touched(scenes, reading), strict=True):
+        seconds += composing * touched / 1e6
         for band in planned.scene.bands.values():
             _, image = image_to_read(band, grid, kernel_for(band.header.grid, grid, asked))
             seconds += decode_seconds(band.href, image, grid, touched)

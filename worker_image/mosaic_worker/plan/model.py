@@ -24,7 +24,7 @@ from mosaic_worker.geometry.tiling import Tile, tiles_of
 from mosaic_worker.output.colours import Colours, colours_of
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import FIRST, MEAN
-from mosaic_worker.plan.bands import band_names, product_bands
+from mosaic_worker.plan.bands import band_names, composed_bands, deviation_names, product_bands
 from mosaic_worker.plan.feathering import feather_pixels
 from mosaic_worker.plan.packing import NUMBERS, REFLECTANCES, Packing, packing_of, packing_of_difference
 from mosaic_worker.product import Product, product_of
@@ -227,7 +227,7 @@ class Plan:
     @property
     def composed_bands(self) -> tuple[str, ...]:
         """The bands that are composed: those of the product, or its input bands."""
-        return self.formula.output_bands if self.composite.of == "product" else self.formula.input_bands
+        return composed_bands(self.formula, self.composite)
 
     @property
     def input_bands(self) -> tuple[str, ...]:
@@ -264,13 +264,13 @@ class Plan:
         """How the mosaic is stored. Overviews of classes, count and scene have no means."""
         if self.formula.classifier is not None:
             return Encoding("uint8", (1.0,), (FIRST,), self.block)
-        product = len(self.formula.output_bands)
-        extra = len(self.band_names) - product
-        packings = [*(self._packing(name) for name in self.formula.output_bands), *[NUMBERS] * extra]
+        product = self.formula.output_bands
+        means = len(product) + len(deviation_names(self.composite))
+        packings = [*map(self._packing, product), *[NUMBERS] * (len(self.band_names) - len(product))]
         return Encoding(
             dtype=self.output.dtype,
             scales=tuple(packing.scale for packing in packings),
-            reductions=(*[MEAN] * product, *[FIRST] * extra),
+            reductions=(*[MEAN] * means, *[FIRST] * (len(self.band_names) - means)),
             block=self.block,
             offsets=tuple(packing.offset for packing in packings),
         )

@@ -16,10 +16,10 @@ from mosaic_worker.composites import METHODS
 from mosaic_worker.geometry.area import projected_area, requested_area
 from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.geometry.tiling import block_side, equal_ranges, sides_for, tile_side, tiles_of
-from mosaic_worker.plan.bands import band_names
+from mosaic_worker.plan.bands import band_names, bands_size, composed_bands
 from mosaic_worker.plan.checks import area_warnings, check_calibration, check_packing
 from mosaic_worker.plan.clearness import measured
-from mosaic_worker.plan.estimate import estimate, expected_reading, tile_work
+from mosaic_worker.plan.estimate import composing_seconds, estimate, expected_reading, tile_work
 from mosaic_worker.plan.feathering import check_feather
 from mosaic_worker.plan.gridding import fix_grid, grid_notes
 from mosaic_worker.plan.harmonising import harmonised
@@ -144,10 +144,15 @@ def make_plan(
     images = [(band.header.grid, band.header.blocks) for planned in ordered for band in planned.scene.bands.values()]
     block = block_side(images, grid)
     side = tile_side(grid, block, max(max(coarseness(image, grid)) for image, _ in images))
-    block, side = sides_for(len(band_names(product, spec.composite, difference=spec.minus is not None)), block, side)
+    bands = band_names(product, spec.composite, difference=spec.minus is not None)
+    block, side = sides_for(len(bands), block, side)
     readings = [expected_reading(each, grid, method.most_observations(spec.composite)) for each in sides]
     work = [sum(map(partial(tile_work, tile), sides, readings)) for tile in tiles_of(grid, side)]
-    expected = estimate(grid, sides, product.size, spec.grid.resampling, readings)
+    size, composing = (
+        bands_size(product, bands),
+        composing_seconds(method, len(composed_bands(product, spec.composite))),
+    )
+    expected = estimate(grid, sides, size, spec.grid.resampling, readings, composing)
     more = seam_seconds(spec.composite, grid, sides, spec.grid.resampling, block, side)
     expected = replace(expected, core_seconds=round(expected.core_seconds + more, 1))
     if limits.range_seconds:

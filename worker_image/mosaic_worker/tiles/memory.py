@@ -42,7 +42,7 @@ def tiles_memory(plan: Plan) -> int:
             read += np.dtype(band.header.dtype).itemsize * min(image.pixels, area * across * down)
     pixels = min(plan.tile_side**2, plan.grid.pixels)
     layers = plan.method.bytes_per_pixel(
-        len(plan.composed_bands), len(plan.scenes), plan.compared_layers, plan.composite.enough
+        plan.composite, len(plan.composed_bands), len(plan.scenes), plan.compared_layers
     )
     tile = 4 * len(plan.band_names) * pixels
     base = BASE + (DETECTOR if plan.detects_clouds else 0)

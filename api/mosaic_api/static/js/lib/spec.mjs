@@ -76,6 +76,7 @@ export function specOf(form, area, scenes, base = {}) {
       feather: number(form.feather),
       count: form.count || undefined,
       chosen: form.chosen || undefined,
+      deviations: (form.method === "geomedian" && form.deviations) || undefined,
     }),
     grid: filled({
       crs: form.crs === "epsg" ? `EPSG:${form.epsg}` : form.crs || undefined,
@@ -181,6 +182,7 @@ export function formOf(spec) {
     feather: text(composite.feather),
     count: composite.count ?? false,
     chosen: composite.chosen ?? false,
+    deviations: composite.deviations ?? false,
     crs: epsg ? "epsg" : grid.crs ?? "",
     epsg: epsg ?? "",
     resolution: text(grid.resolution),

@@ -33,7 +33,7 @@ function show() {
   showParts(form, new Set([
     values.product, values.source, `stretch-${values.stretch}`,
     ...(search ? ["search"] : []), ...(catalogue ? ["stac"] : []), ...(values.source === "stac" ? ["url"] : []),
-    ...(values.method === "percentile" ? ["percentile"] : []), ...(values.crs === "epsg" ? ["epsg"] : []),
+    ...(["percentile", "geomedian"].includes(values.method) ? [values.method] : []), ...(values.crs === "epsg" ? ["epsg"] : []),
     pictureBands(spec.product, spec.output?.picture).length < 3 ? "one-band" : "three-bands",
   ]));
   for (const name of ["method", "source"]) byId(`${name}-hint`).textContent = fieldOf(form, name).selectedOptions[0]?.title ?? "";
