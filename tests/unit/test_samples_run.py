@@ -134,3 +134,27 @@ def test_geomedian(folder):
     alone = (part[8] == 1) & (part[9] == 2)
     assert alone.any()
     assert np.abs(part[4] - reflectance(folder, 2, "B11"))[alone].max() < 1e-6
+
+
+def test_ndvi_difference(folder):
+    mosaic = made(folder, "ndvi-difference")
+    with mosaic.open() as dataset:
+        assert dataset.descriptions == ("NDVI_difference",)
+        shape, place = dataset.shape, dataset.transform
+    sides = []
+    for number in (3, 2):
+        with rasterio.open(folder / f"scenes/S2_SYNTHETIC_{number}/SCL.tif") as dataset:
+            classes = dataset.read(1).repeat(2, 0).repeat(2, 1)
+            row, column = round((dataset.transform.f - place.f) / 10), round((dataset.transform.c - place.c) / 10)
+        red, nir = reflectance(folder, number, "B04"), reflectance(folder, number, "B08")
+        with np.errstate(invalid="ignore"):
+            ndvi = (nir - red) / (nir + red)
+            ndvi[(np.abs(ndvi) > 1) | np.isin(classes, [0, 3, 8, 9])] = np.nan
+        side = np.full((shape[0] + 2000, shape[1] + 2000), np.nan)
+        top, left = 1000 - row, 1000 + column
+        side[top : top + ndvi.shape[0], left : left + ndvi.shape[1]] = ndvi
+        sides.append(side[1000 : 1000 + shape[0], 1000 : 1000 + shape[1]])
+    found, expected = mosaic.values(), sides[0] - sides[1]
+    assert np.array_equal(np.isnan(found), np.isnan(expected))
+    assert 0 < np.isfinite(found).mean() < 1
+    assert np.nanmax(np.abs(found - expected)) < 1e-5

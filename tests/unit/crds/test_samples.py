@@ -17,7 +17,14 @@ def test_a_sample_is_valid_has_the_name_of_its_file_and_a_description(sample):
 
 def test_there_is_a_sample_of_each_kind():
     names = [
-        "geomedian", "greenest", "median", "ndsi", "ndvi-british-columbia", "ndvi-classes", "sentinel-2-product",
+        "geomedian",
+        "greenest",
+        "median",
+        "ndsi",
+        "ndvi-british-columbia",
+        "ndvi-classes",
+        "ndvi-difference",
+        "sentinel-2-product",
         "true-colour",
-    ]  # fmt: skip
+    ]
     assert [sample.stem for sample in SAMPLES] == names
