@@ -267,3 +267,13 @@ def test_a_library_that_cannot_be_loaded_is_an_error_of_planning(folder, tmp_pat
         RequestError, match=r"LightGBM cannot be loaded \(libgomp.so.1: cannot open\); install mosaic-op"
     ):
         plan_of(scene_in(folder / "whole"))
+
+
+def test_the_clear_share_of_a_scene_without_a_mask_is_unknown(folder, tmp_path):
+    write_raster(tmp_path / "mask.tif", np.full((6 * HEIGHT, 6 * WIDTH), 9, np.uint8))
+    whole, masked = scene_in(folder / "whole"), scene_in(folder / "whole", mask=str(tmp_path / "mask.tif"))
+    with pytest.raises(RequestError, match="clear compares the masks of scenes, and none of them has one"):
+        plan_of(whole, method="leastCloudy", prefer="clear")
+    plan = plan_of(whole, masked, method="leastCloudy", prefer="clear")
+    assert [planned.clear for planned in plan.scenes] == [0.0, None]
+    assert any("scenes without a mask are read last" in warning for warning in plan.warnings)
