@@ -143,6 +143,7 @@ def _within(part: Window, window: Window) -> tuple[slice, slice]:
 
 @lru_cache(maxsize=1)
 def _model() -> "Booster":
+    check_detector()
     from lightgbm import Booster  # noqa: PLC0415 (few requests need it)
 
     return Booster(model_file=_model_file())
