@@ -85,6 +85,15 @@ def test_more_scenes_take_longer(client: Client, catalogue: Catalogue):
     assert many > 5 * few
 
 
+@pytest.mark.parametrize(("mask", "fewer"), [([], True), (["cloud"], False)])
+def test_scenes_beyond_enough_cost_nothing_unless_clouds_make_them_necessary(
+    client: Client, catalogue: Catalogue, mask: list[str], fewer: bool
+):
+    specs = [catalogue.spec(composite={"mask": mask} | enough) for enough in ({"enough": 5}, {})]
+    some, every = (estimated(client("ann"), spec, scenes=50)["core_seconds"] for spec in specs)
+    assert some < every / 5 if fewer else some == every
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -127,6 +127,25 @@ def cloudy() -> Path:
     return made("cloudy", make)
 
 
+SEASON_COUNT = 20
+SEASON_CLOUDS = 0.9
+"""The greatest share of clouds in a scene of the season."""
+
+
+def season() -> Path:
+    """Twenty scenes of the same 2048 x 2048 pixels of 10 m, from clear to mostly under clouds, with Items."""
+
+    def make(folder: Path) -> None:
+        texture, snow = ground(CLOUDY_SIDE, 5)
+        shares = np.random.default_rng(5).permutation(np.linspace(0, SEASON_CLOUDS, SEASON_COUNT))
+        for number, share in enumerate(shares):
+            field = fractal(np.random.default_rng([5, number]), CLOUDY_SIDE // 2, 2.0)
+            clouds = field > np.quantile(field, 1 - share)
+            _scene(folder / f"S2_SEASON_{number + 1:02}", number, 0, texture, snow, clouds)
+
+    return made("season", make)
+
+
 def _scene(
     folder: Path,
     number: int,

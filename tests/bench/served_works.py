@@ -3,12 +3,24 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench import scenes
-from bench.stack_works import ODC_STAC, cloudy_spec, items, median_spec, odc_stac_peers, stack_peer
-from bench.work import Goal, Peer, Work, faster
+from bench.stack_works import (
+    ENOUGH,
+    EVERY,
+    ODC_STAC,
+    cloudy_spec,
+    enough_peer,
+    items,
+    median_spec,
+    odc_stac_peers,
+    ours,
+    stack_peer,
+)
+from bench.work import OURS, Goal, Measure, Peer, Work, faster
 from support.scenes.served_items import COLLECTION, served_item
 from support.servers import running
 from support.servers.range_server import RequestLog, serving
@@ -34,6 +46,22 @@ def served_latest(folder: Path) -> Iterator[Work]:
         peer = stack_peer(ODC_STAC, "odc_stac_ndvi.py", lambda: [api, COLLECTION], *options, tolerance=1e-6)
         title = f"Latest of {scenes.CLOUDY_COUNT} cloudy scenes, searched in a STAC API"
         yield replace(_work("I", title, cloudy_spec("latest"), api, [peer], [faster(4, ODC_STAC)]), log=log)
+
+
+@contextmanager
+def served_enough(folder: Path) -> Iterator[Work]:
+    """The last of the works I, while its servers run."""
+    with _served(folder, scenes.season()) as (api, log):
+        title = f"Median of {ENOUGH} of {scenes.SEASON_COUNT} observations, searched in a STAC API"
+        spec = partial(cloudy_spec, "median")
+        work = _work("I", title, spec(enough=ENOUGH), api, [], [Goal(Measure.SHARE_OF_TIME, 1, EVERY)])
+        source = {"source": work.request()["source"]}
+        peers = [
+            enough_peer(lambda: [api, COLLECTION], "--search"),
+            ours(EVERY, lambda: spec() | source),
+            ours(f"{OURS}, clear scenes first", lambda: spec(enough=ENOUGH, prefer="clear") | source),
+        ]
+        yield replace(work, peers=peers, log=log)
 
 
 def _work(

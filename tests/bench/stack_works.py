@@ -8,10 +8,25 @@ from typing import Any
 from rasterio.warp import transform_bounds
 
 from bench import scenes
-from bench.work import MOSAIC, PEERS, PEERS_PYTHON, Goal, Measure, Peer, Work, faster, grid_of, write_request
+from bench.work import (
+    MOSAIC,
+    OURS,
+    PEERS,
+    PEERS_PYTHON,
+    Goal,
+    Measure,
+    Peer,
+    Work,
+    faster,
+    grid_of,
+    write_request,
+)
 
 ODC_STAC = "odc-stac + dask"
 RIO_TILER = "rio-tiler"
+EVERY = f"{OURS}, all observations"
+ENOUGH = 5
+"""Observations of each pixel in the runs with `enough`."""
 FEW = 10
 """Scenes of the run that shows that memory does not grow with their number."""
 
@@ -37,12 +52,12 @@ def median_spec(resampling: str = "bilinear", resolution: int = 10) -> dict[str,
     }
 
 
-def cloudy_spec(method: str) -> dict[str, Any]:
+def cloudy_spec(method: str, **composite: Any) -> dict[str, Any]:
     """Nearly the whole of the cloudy scenes, about 2000 x 2000 pixels on their own grid; without a source."""
     return {
         "area": {"bbox": _box(scenes.LEFT + 1000, scenes.TOP - 1000, 18_400)},
         "product": {"index": "NDVI"},
-        "composite": {"method": method, "mask": ["cloud"]},
+        "composite": {"method": method, "mask": ["cloud"], **composite},
         "grid": {"crs": scenes.CRS, "resolution": 10},
     }
 
@@ -83,12 +98,28 @@ def odc_stac_peers(scenes_of: Callable[[], list[str | Path]], *options: str, tol
     ]
 
 
-def _few(method: str) -> Peer:
-    def command(_: Path, out: Path) -> list[str | Path]:
-        spec = cloudy_spec(method) | {"source": files(items(scenes.cloudy())[-FEW:])}
-        return [MOSAIC, "run", write_request("bench-few", spec, out / "request.yaml"), "--store", out / "store"]
+def ours(name: str, spec: Callable[[], dict[str, Any]]) -> Peer:
+    """Another request of ours, which makes other pixels."""
 
-    return Peer(f"mosaic run, {FEW} scenes", command, MOSAIC, tolerance=None)
+    def command(_: Path, out: Path) -> list[str | Path]:
+        return [MOSAIC, "run", write_request("bench-other", spec(), out / "request.yaml"), "--store", out / "store"]
+
+    return Peer(name, command, MOSAIC, tolerance=None)
+
+
+def _few(method: str) -> Peer:
+    few = lambda: cloudy_spec(method) | {"source": files(items(scenes.cloudy())[-FEW:])}  # noqa: E731
+    return ours(f"{OURS}, {FEW} scenes", few)
+
+
+def enough_peer(scenes_of: Callable[[], list[str | Path]], *options: str) -> Peer:
+    """odc-stac with the median of the newest observations, which it selects after loading all."""
+    options = (*options, "--enough", str(ENOUGH))
+    return stack_peer(f"{ODC_STAC} + bottleneck", "odc_stac_ndvi.py", scenes_of, *options, tolerance=1e-6)
+
+
+def _cloudy_median(**composite: Any) -> dict[str, Any]:
+    return cloudy_spec("median", **composite) | {"source": files(items(scenes.cloudy()))}
 
 
 MEDIAN = Work(
@@ -137,4 +168,11 @@ CLOUDY_LATEST, CLOUDY_MEDIAN = (
         ),
         ("Median", "median", odc_stac_peers(_cloudy_items, tolerance=1e-6)),
     )
+)
+CLOUDY_ENOUGH = Work(
+    "I",
+    f"Median of the newest {ENOUGH} observations in {scenes.CLOUDY_COUNT} cloudy scenes, about 2000 x 2000",
+    lambda: _cloudy_median(enough=ENOUGH),
+    [enough_peer(_cloudy_items), ours(EVERY, _cloudy_median)],
+    [Goal(Measure.SHARE_OF_TIME, 1, EVERY)],
 )

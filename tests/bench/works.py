@@ -27,6 +27,8 @@ WORKS: list[tuple[str, Opened]] = [
     ("H", _local(stack_works.AVERAGED)),
     ("I", _local(stack_works.CLOUDY_LATEST)),
     ("I", _local(stack_works.CLOUDY_MEDIAN)),
+    ("I", _local(stack_works.CLOUDY_ENOUGH)),
     ("I", served_works.served_latest),
+    ("I", served_works.served_enough),
 ]
 """The letter of each work, and how to open it. Work J is in `concurrent_requests`."""

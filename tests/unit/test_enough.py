@@ -249,6 +249,17 @@ def test_the_estimate_counts_the_scenes_that_are_probably_read(folder):
     assert work == [6.5, 2.0, 3.0, 6.5]
 
 
+def test_clouds_make_more_scenes_necessary_in_an_estimate(folder):
+    def visible(shares: list[float | None], most: int) -> tuple[float | None, list[float]]:
+        plan = planned(spec_of(folder, {"enough": most}), folder)
+        found = expected_reading(
+            [replace(scene, clear=share) for scene, share in zip(plan.scenes, shares, strict=True)], plan.grid, most
+        )
+        return found.depth, list(found.visible)
+
+    assert visible([1.0, 0.5, 0.0, 0.25, None, 0.5], 2) == (4, [1.0, 0.5, 0.0, 0.25, 0.0, 0.5])
+
+
 def test_the_item_names_the_number_of_observations(folder, tmp_path):
     mosaic = make(tmp_path, spec_of(folder, {"method": "max", "enough": 1}))
     properties = json.loads((mosaic.folder / "mosaic.json").read_text())["properties"]

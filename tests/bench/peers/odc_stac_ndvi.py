@@ -5,6 +5,7 @@ Usage: odc_stac_ndvi.py GRID.json FOLDER ITEM…, or with --search: GRID.json FO
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 import bottleneck
@@ -30,6 +31,7 @@ def arguments():
     parser.add_argument("--search", action="store_true", help="in a STAC API")
     parser.add_argument("--composite", choices=("median", "latest"), default="median")
     parser.add_argument("--bottleneck", action="store_true", help="its median instead of xarray's")
+    parser.add_argument("--enough", type=int, help="observations of each pixel, the newest first; implies --bottleneck")
     parser.add_argument("--resampling", default="bilinear")
     parser.add_argument("--classes", default="nearest", help="resampling of the classification")
     parser.add_argument("--overviews", action="store_true")
@@ -57,6 +59,13 @@ def latest(stack):
     return result
 
 
+def median_of_newest(stack, enough):
+    """The median of the last values of each pixel that are not NaN."""
+    valid = ~np.isnan(stack)
+    newer = np.cumsum(valid[::-1], axis=0, dtype=np.uint16)[::-1]
+    return bottleneck.nanmedian(np.where(valid & (newer <= enough), stack, np.float32(np.nan)), axis=0)
+
+
 def reduced(stack, function):
     """Apply a function to all times of each chunk."""
     coordinates = {name: value for name, value in stack.coords.items() if "time" not in value.dims}
@@ -78,6 +87,8 @@ def main():
     index = index.where(abs(index) <= 1).chunk({"time": -1})
     if options.composite == "latest":
         index = reduced(index, latest)
+    elif options.enough:
+        index = reduced(index, partial(median_of_newest, enough=options.enough))
     elif options.bottleneck:
         index = reduced(index, lambda stack: bottleneck.nanmedian(stack, axis=0))
     else:

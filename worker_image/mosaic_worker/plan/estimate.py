@@ -23,7 +23,7 @@ COMPRESSED = 0.8
 """Size of a compressed float32 mosaic with overviews, relative to its pixels."""
 
 
-CLOUDY_DEPTH = 2.5
+CLOUDY_DEPTH = 2.0
 """Observations in addition to those that a pixel needs, until the cloudiest pixel of a block has them; measured."""
 
 
@@ -49,7 +49,7 @@ def expected_reading(scenes: Sequence[PlannedScene], grid: Grid, most: int | Non
         most: the number of observations that each pixel needs; all if None.
     """
     masked = any(planned.scene.mask for planned in scenes)
-    depth = None if most is None else most + (CLOUDY_DEPTH * most**0.5 if masked else 0.0)
+    depth = None if most is None else most + (CLOUDY_DEPTH if masked else 0.0)
     return Reading(depth, [_visible(planned, grid) for planned in scenes])
 
 
