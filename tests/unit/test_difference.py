@@ -12,13 +12,16 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.finalize.publishing import finalize_step
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan, plan_step
+from mosaic_worker.product.diverging import ramp_of_difference
+from mosaic_worker.product.indices import all_indices, find
+from mosaic_worker.product.ramps import ramp_of
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import open_store
 from mosaic_worker.tiles.ranges import compute_range
 
-from support.scenes.pipeline import files, make, request_of
+from support.scenes.pipeline import Made, files, make, request_of
 from support.scenes.rasters import noise, write_raster
 from support.scenes.small_catalogue import catalogue, item
 
@@ -150,6 +153,36 @@ def test_bytes_do_not_depend_on_the_number_of_ranges(folder, tmp_path_factory, r
         made = json.loads(finalize_step(plan, store))
         found.append({key: asset["file:checksum"] for key, asset in made["assets"].items()})
     assert found[0] == found[1]
+
+
+def look(made: Made) -> tuple[str, list[float]]:
+    picture = made.item["assets"]["picture"]
+    return picture["mosaic:colormap"], picture["mosaic:stretch"][0]
+
+
+def test_colours_are_diverging_and_centred_at_zero_unless_the_request_chooses_others(folder, tmp_path):
+    store = str(tmp_path / "store")
+    assert look(make(folder, spec(folder), store=store)) == ("RdYlGn", [-0.5, 0.5])
+    colormap, limits = look(make(folder, spec(folder, product={"expression": "nir / red"}), store=store))
+    assert (colormap, limits[0]) == ("coolwarm", -limits[1])
+    assert limits[1] > 0.5
+    chosen = {"output": {"colormap": "viridis", "stretch": {"fixed": {"lower": -1, "upper": 0.5}}}}
+    assert look(make(folder, spec(folder, **chosen), store=store)) == ("viridis", [-1, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("index", "colormap"),
+    [("NDVI", "RdYlGn"), ("NBR", "RdYlGn"), ("NDWI", "RdBu"), ("NDBI", "RdBu_r"), ("BI", "BrBG_r")],
+)
+def test_loss_of_vegetation_is_red_and_gain_of_water_blue(index, colormap):
+    found = ramp_of_difference(ramp_of(find(index)))
+    assert (found.colormap, found.limits) == (colormap, (-0.5, 0.5))
+
+
+def test_each_index_has_a_diverging_colour_map():
+    assert {ramp_of_difference(ramp_of(index)).colormap.removesuffix("_r") for index in all_indices()} == {
+        "RdYlGn", "RdYlBu", "RdBu", "BrBG", "coolwarm",
+    }  # fmt: skip
 
 
 def test_a_plan_survives_the_store_and_counts_both_sides(folder):

@@ -88,7 +88,7 @@ class Preview:
             if self._totals is None:
                 return []
             bands = merge([self._totals]).bands
-            return stretches(self._plan.stretch, [bands[number] for number in self._plan.picture])
+            return stretches(self._plan, [bands[number] for number in self._plan.picture])
 
     def picture(self, tile: int, stretch: Limits) -> bytes:
         """A tile's picture as PNG.

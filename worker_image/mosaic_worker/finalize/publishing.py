@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from mosaic_crds.files import COG, ITEM, PNG, THUMBNAIL, ResultFile
-from mosaic_crds.spec import Stretch
 
 from mosaic_worker.finalize.classes import colour_table, name_tags
 from mosaic_worker.finalize.item import Published, mosaic_item
@@ -75,7 +74,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
             *picture_note(plan),
             *reuse_note(records),
         ]
-        stretch = stretches(plan.stretch, [statistics.bands[number] for number in plan.picture])
+        stretch = stretches(plan, [statistics.bands[number] for number in plan.picture])
         painters = min(MOST_PAINTERS, len(os.sched_getaffinity(0)))
         with (
             ThreadPoolExecutor(READERS) as readers,
@@ -124,13 +123,17 @@ def complete_records(
     return [found[tile.index] for tile in plan.tiles], sums.merged()
 
 
-def stretches(stretch: Stretch, bands: Sequence[BandStatistics]) -> list[tuple[float, float]]:
+def stretches(plan: Plan, bands: Sequence[BandStatistics]) -> list[tuple[float, float]]:
     """The values of the first and last colour, for each band of the picture."""
+    stretch = plan.stretch
     if stretch.fixed is not None:
         return [(stretch.fixed.lower, stretch.fixed.upper)] * len(bands)
     if stretch.percentile is not None:
         lower, upper = stretch.percentile.lower, stretch.percentile.upper
-        return [(band.percentile(lower), band.percentile(upper)) for band in bands]
+        limits = [(band.percentile(lower), band.percentile(upper)) for band in bands]
+        if plan.colours.symmetric:
+            return [(-largest, largest) for largest in (max(map(abs, pair)) for pair in limits)]
+        return limits
     return [(band.minimum, band.maximum) for band in bands]
 
 

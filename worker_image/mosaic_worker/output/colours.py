@@ -8,6 +8,7 @@ from mosaic_crds.spec import Fixed, Output, Percentiles, Stretch
 
 from mosaic_worker.output.tone import LINEAR, Tone
 from mosaic_worker.product import Product
+from mosaic_worker.product.diverging import ramp_of_difference
 from mosaic_worker.product.indices import find
 from mosaic_worker.product.ramps import GREY, PLAIN, Ramp, ramp_of
 
@@ -26,11 +27,13 @@ class Colours:
         colormap: of a picture of one band.
         stretch: how the values of the first and the last colour are found.
         tone: the tone curve of a picture of three bands.
+        symmetric: whether limits from percentiles are made symmetric, so that 0 has the middle colour.
     """
 
     colormap: Colormap
     stretch: Stretch
     tone: Tone
+    symmetric: bool = False
 
 
 def colours_of(
@@ -43,16 +46,17 @@ def colours_of(
         shown: the canonical names of the bands of the picture, one or three.
         output: what the request chooses.
         reflectances: whether the bands of a product of bands are reflectances.
-        difference: whether the mosaic is a difference of two, whose values have other limits.
+        difference: whether the mosaic is a difference of two, whose colours are centred at 0.
     """
     natural = reflectances and not difference and is_true_colour(product, shown)
-    ramp = PLAIN if difference else _ramp(product)
+    ramp = ramp_of_difference(_ramp(product)) if difference else _ramp(product)
     limits = TRUE_COLOUR_RANGE if natural else ramp.limits
     usual = PERCENTILES if limits is None else Stretch(fixed=Fixed(lower=limits[0], upper=limits[1]))
     tone = TRUE_COLOUR_TONE if natural and output.stretch is None else LINEAR
     if len(shown) > 1 and output.gamma is not None:
         tone = Tone(output.gamma, tone.shoulder)
-    return Colours(output.colormap or ramp.colormap, output.stretch or usual, tone)
+    symmetric = difference and output.stretch is None
+    return Colours(output.colormap or ramp.colormap, output.stretch or usual, tone, symmetric)
 
 
 def is_true_colour(product: Product, shown: Sequence[str]) -> bool:

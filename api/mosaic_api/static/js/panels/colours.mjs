@@ -16,8 +16,9 @@ function usualColours({ index, bands }) {
   return bands ? settings.colours.band : settings.colours.expression;
 }
 
-/** What the usual stretch is. @param {Spec["product"]} product @param {string[]} shown bands of the picture */
-function usualStretch(product, shown) {
+/** What the usual stretch is. @param {Spec} spec @param {string[]} shown bands of the picture */
+function usualStretch({ product, minus }, shown) {
+  if (minus) return "automatic: centred at 0";
   const { trueColour } = settings.colours;
   if (isTrueColour(shown)) return `automatic: reflectance ${span(trueColour.limits)}, brighter pixels compressed`;
   const usual = shown.length < 3 ? usualColours(product) : { limits: null };
@@ -31,12 +32,13 @@ const isTrueColour = (shown) => shown.join() === settings.colours.trueColour.ban
 const span = ([lower, upper]) => `${locale.about(lower)} to ${locale.about(upper)}`;
 
 /** Name the usual colours of the product, and show the chosen colour map. @param {HTMLFormElement} form @param {Spec} spec */
-export function showColours(form, { product, output = {} }) {
+export function showColours(form, spec) {
+  const { product, minus, output = {} } = spec;
   const shown = pictureBands(product, output.picture);
-  const usual = usualColours(product);
-  fieldOf(form, "colormap").options[0].textContent = usual ? `automatic: ${usual.colormap}` : "automatic";
-  fieldOf(form, "stretch").options[0].textContent = usualStretch(product, shown);
-  const toned = isTrueColour(shown) && !output.stretch;
+  const usual = minus ? undefined : usualColours(product);
+  fieldOf(form, "colormap").options[0].textContent = minus ? "automatic: diverging" : usual ? `automatic: ${usual.colormap}` : "automatic";
+  fieldOf(form, "stretch").options[0].textContent = usualStretch(spec, shown);
+  const toned = isTrueColour(shown) && !output.stretch && !minus;
   fieldOf(form, "gamma").placeholder = locale.about(toned ? settings.colours.trueColour.gamma : 1);
   const colormap = output.colormap ?? usual?.colormap;
   byId("ramp").style.background = colormap ? ramp(settings.colormaps[colormap]) : "none";
