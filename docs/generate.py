@@ -14,6 +14,7 @@ from typing import Any
 import click
 from chart_readme import chart_page
 from click.testing import CliRunner
+from colour_page import colour_page
 from mosaic_api.app import create_app
 from mosaic_api.settings import Settings
 from mosaic_crds.composite import METHODS
@@ -313,6 +314,7 @@ PAGES = {
     REFERENCE / "mosaicrequest.md": request_page,
     REFERENCE / "cli.md": command_page,
     REFERENCE / "rest-api.md": rest_page,
+    REFERENCE / "colours.md": lambda: NOTE + colour_page(),
     CHART / "README.md": lambda: chart_page(CHART),
 }
 

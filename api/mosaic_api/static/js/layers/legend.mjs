@@ -19,7 +19,7 @@ function draw({ title, colours, minimum, maximum, stops, bands, gamma, shoulder 
     const channels = ["red", "green", "blue"].map((hue, number) => bands[number] &&
       make("span", { class: hue }, `${bands[number].name} ${locale.about(bands[number].minimum)} – ${locale.about(bands[number].maximum)}`));
     const tone = [gamma === 1 ? "" : `gamma ${locale.about(gamma)}`, shoulder ? "brighter pixels compressed" : ""].filter((text) => text).join(", ");
-    return make("div", { class: "legend" }, make("div", { class: "title" }, title), make("div", { class: "channels" }, ...channels, ...(tone ? [make("span", {}, tone)] : [])));
+    return make("div", { class: "legend" }, make("div", { class: "title" }, title), make("div", { class: "channels" }, ...channels), ...(tone ? [make("div", { class: "hint" }, tone)] : []));
   }
   const bar = make("div", { class: "ramp" });
   bar.style.background = ramp(colours);
