@@ -173,6 +173,7 @@ def planned(spec: dict[str, Any], folder: Path) -> Plan:
     return prepare(request_of(spec), own_machine(folder), Limits(), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["median", "medoid"])
 @settings(max_examples=4, deadline=None)
 @given(block=st.sampled_from([24, 32, 48]), chunk=st.sampled_from([20_000, 200_000]), tile=st.sampled_from([48, 96]))
