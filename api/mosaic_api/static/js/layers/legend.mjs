@@ -13,8 +13,17 @@ const cache = new Map();
 /** A colour ramp as a CSS background. @param {string[]} colours */
 export const ramp = (colours) => `linear-gradient(to right, ${colours.join(", ")})`;
 
+/** A class: its colour, name and share; its area is the tooltip. @param {Schemas["LegendClass"]} legendClass */
+function classItem({ name, colour, percent, area }) {
+  const chip = make("span", { class: "chip" });
+  chip.style.background = colour ?? "";
+  const title = area === null ? "" : locale.area(area);
+  return make("li", { title }, chip, make("span", {}, name), make("span", { class: "share" }, locale.finePercent(percent / 100)));
+}
+
 /** The element of a legend. @param {any} legend as the API returns it. */
-function draw({ title, colours, minimum, maximum, stops, bands, gamma, shoulder }) {
+function draw({ title, colours, minimum, maximum, stops, bands, gamma, shoulder, classes = [] }) {
+  if (classes.length) return make("div", { class: "legend" }, make("div", { class: "title" }, title), make("ul", { class: "classes" }, ...classes.map(classItem)));
   if (!colours.length) {
     const channels = ["red", "green", "blue"].map((hue, number) => bands[number] &&
       make("span", { class: hue }, `${bands[number].name} ${locale.about(bands[number].minimum)} – ${locale.about(bands[number].maximum)}`));

@@ -45,7 +45,7 @@ export class MosaicLayer extends Layer {
 
   get path() { return /** @type {const} */ (`requests/${this.request.id}`); }
   get published() { return isPublished(this.request); }
-  get colourable() { return this.published && pictureBands(this.request.spec.product, this.request.spec.output?.picture).length < 3; }
+  get colourable() { return this.published && !this.request.spec.product.classes && pictureBands(this.request.spec.product, this.request.spec.output?.picture).length < 3; }
 
   get description() {
     const product = productName(this.request.spec);

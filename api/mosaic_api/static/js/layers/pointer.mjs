@@ -27,7 +27,7 @@ async function showValues(point) {
   const visible = layers.list.filter((layer) => layer.visible && contains(layer.box, point.lat, point.lng)).slice(0, MAX_LAYERS);
   const found = await Promise.all(visible.map(async (layer) => {
     const bands = await layer.valuesAt(point.lat, point.lng, signal).catch(() => []);
-    return bands.map(({ name, value }) => [visible.length > 1 || bands.length > 1 ? `${layer.title} ${name}` : name, locale.value(value)]);
+    return bands.map(({ name, value, label }) => [visible.length > 1 || bands.length > 1 ? `${layer.title} ${name}` : name, label ?? locale.value(value)]);
   }));
   if (!signal.aborted) show(point, found.flat());
 }

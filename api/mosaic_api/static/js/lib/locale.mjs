@@ -11,6 +11,7 @@ const rough = numbers({ maximumSignificantDigits: 3 });
 const fine = numbers({ maximumSignificantDigits: 6 });
 const degrees = numbers({ minimumFractionDigits: 4, maximumFractionDigits: 4 });
 const percents = numbers({ style: "percent", maximumFractionDigits: 0 });
+const finePercents = numbers({ style: "percent", maximumFractionDigits: 1 });
 const list = new Intl.ListFormat(undefined, { type: "unit" });
 const plurals = new Intl.PluralRules("en"); // the page's texts are in English
 
@@ -22,6 +23,10 @@ export const about = (number) => rough.format(number);
 export const value = (number) => (number === null ? "no data" : fine.format(number));
 /** A share of 1 as a percentage. @param {number} share */
 export const percent = (share) => percents.format(share);
+/** The same with a digit after the point. @param {number} share */
+export const finePercent = (share) => finePercents.format(share);
+/** @param {number} squareMetres */
+export const area = (squareMetres) => `${about(squareMetres / 1e6)} km²`;
 /** @param {string} text in ISO 8601. */
 export const date = (text) => day.format(new Date(text));
 /** The UTC day of a scene. @param {string} text in ISO 8601. */

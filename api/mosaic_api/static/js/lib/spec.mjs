@@ -86,8 +86,8 @@ export function specOf(form, area, scenes, base = {}) {
     output: filled({
       ...base.output,
       dtype: form.dtype === "int16" ? "int16" : undefined,
-      colormap: form.colormap || undefined,
-      stretch: stretchOf(form),
+      colormap: form.classes?.length ? undefined : form.colormap || undefined,
+      stretch: form.classes?.length ? undefined : stretchOf(form),
       picture,
       gamma: pictureBands(productOf(form), picture).length === 3 ? number(form.gamma) : undefined,
     }),
@@ -126,9 +126,10 @@ function minusOf(form, before) {
 
 /** @param {Values} form @returns {Spec["product"]} */
 function productOf(form) {
-  if (form.product === "index") return { index: form.index.trim() };
-  if (form.product === "bands") return { bands: names(form.bands) };
-  return { expression: form.expression };
+  const classes = form.classes?.length ? { classes: form.classes } : {};
+  if (form.product === "index") return { index: form.index.trim(), ...classes };
+  if (form.product === "bands") return { bands: names(form.bands), ...classes };
+  return { expression: form.expression, ...classes };
 }
 
 /** @param {Values} form @returns {Draft<Schemas["Stretch"]> | undefined} undefined for the usual stretch of the product. */
@@ -164,7 +165,7 @@ export function formOf(spec) {
     query: jsonText(source.stac?.query),
     assets: jsonText(catalogue?.assets),
     skip: source.onUnreadable === "skip",
-    product: Object.keys(product)[0],
+    product: /** @type {const} */ (["index", "bands", "expression"]).find((kind) => product[kind]) ?? "index",
     index: product.index ?? "NDVI",
     bands: (product.bands ?? ["red", "green", "blue"]).join(", "),
     expression: product.expression ?? "",
@@ -199,9 +200,9 @@ export function formOf(spec) {
   };
 }
 
-/** The name of what a spec computes: an index, bands or a formula, or their difference. @param {Pick<Spec, "product" | "minus">} spec */
-export function productName({ product: { index, bands, expression }, minus }) {
-  return `${index ?? bands?.join(", ") ?? expression}${minus ? " difference" : ""}`;
+/** The name of what a spec computes: an index, bands or a formula, their difference, or classes of it. @param {Pick<Spec, "product" | "minus">} spec */
+export function productName({ product: { index, bands, expression, classes }, minus }) {
+  return `${index ?? bands?.join(", ") ?? expression}${minus ? " difference" : ""}${classes ? " classes" : ""}`;
 }
 
 const COLOURS = ["red", "green", "blue"];

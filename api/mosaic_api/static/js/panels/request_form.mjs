@@ -7,6 +7,7 @@ import { settings } from "../lib/settings.mjs";
 import { formOf, pictureBands, specOf } from "../lib/spec.mjs";
 import { open } from "../lib/tabs.mjs";
 import { areaOf, setArea } from "./area.mjs";
+import { classesOf, setClasses } from "./classes.mjs";
 import { showColours } from "./colours.mjs";
 import { estimateSoon } from "./estimate.mjs";
 import { describe } from "./indices.mjs";
@@ -22,7 +23,7 @@ const MONTH_MILLISECONDS = 30 * 86400 * 1000;
 let base = {};
 
 /** The spec that the form describes. */
-const currentSpec = () => specOf(valuesOf(form), areaOf(), scenesOf(), base);
+const currentSpec = () => specOf({ ...valuesOf(form), classes: classesOf() }, areaOf(), scenesOf(), base);
 
 /** Show the parts of the form that the choices need. */
 function show() {
@@ -35,6 +36,7 @@ function show() {
     ...(search ? ["search"] : []), ...(catalogue ? ["stac"] : []), ...(values.source === "stac" ? ["url"] : []),
     ...(["percentile", "geomedian"].includes(values.method) ? [values.method] : []), ...(values.crs === "epsg" ? ["epsg"] : []),
     pictureBands(spec.product, spec.output?.picture).length < 3 ? "one-band" : "three-bands",
+    ...(spec.product.classes ? [] : ["stretched"]),
   ]));
   for (const name of ["method", "source"]) byId(`${name}-hint`).textContent = fieldOf(form, name).selectedOptions[0]?.title ?? "";
   byId("unit").textContent = values.crs === "epsg" && values.epsg === "4326" ? "°" : values.crs === "epsg" ? "CRS units" : "m";
@@ -68,6 +70,7 @@ export function copy(request) {
   fill(form, formOf(spec));
   fieldOf(form, "name").value = "";
   setScenes(spec.source.files?.scenes ?? [{}]);
+  setClasses(spec.product.classes ?? []);
   setArea(spec.area ?? null, { look: true });
   const redacted = request.redacted ? "URLs are shown without their query, which only the owner can see: complete those that need a signature. " : "";
   copiedFrom.replaceChildren(`Copied from ${request.name}. Change what you need. ${redacted}`, button("Start over", reset, { class: "link" }));
@@ -83,6 +86,7 @@ function reset() {
   const [from, to] = [Date.now() - MONTH_MILLISECONDS, Date.now()].map((time) => new Date(time).toISOString().slice(0, 10));
   fill(form, { from, to });
   setScenes([{}]);
+  setClasses([]);
   setArea(null);
   copiedFrom.hidden = true;
   refresh();
