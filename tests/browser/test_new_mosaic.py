@@ -21,8 +21,8 @@ SLOW = 120_000
 def choose_scenes(page: Page, catalogue: Catalogue) -> None:
     page.get_by_label("Source", exact=True).select_option("Another STAC API")
     page.get_by_label("STAC API URL").fill(catalogue.url)
-    page.get_by_label("From (UTC)").fill("2024-06-01")
-    page.get_by_label("To (UTC)").fill("2024-09-30")
+    page.get_by_label("From (UTC)", exact=True).fill("2024-06-01")
+    page.get_by_label("To (UTC)", exact=True).fill("2024-09-30")
 
 
 def type_area(page: Page, bbox: list[float]) -> None:
@@ -247,11 +247,11 @@ def test_creates_a_mosaic_of_earthdaily(
                 without_account.delenv(name)
             type_area(page, account.items[0]["bbox"])
             page.get_by_label("Source", exact=True).select_option("EarthDaily mosaics")
-            page.get_by_label("From (UTC)").fill("2024-06-01")
-            page.get_by_label("To (UTC)").fill("2024-09-30")
+            page.get_by_label("From (UTC)", exact=True).fill("2024-06-01")
+            page.get_by_label("To (UTC)", exact=True).fill("2024-09-30")
             missing = "et EDS_CLIENT_ID and EDS_SECRET of an EarthDaily account"
             expect(page.locator("#found")).to_contain_text(missing)
-        page.get_by_label("From (UTC)").fill("2024-06-02")
+        page.get_by_label("From (UTC)", exact=True).fill("2024-06-02")
         expect(page.locator("#found")).to_contain_text("1 scene, ")
         page.get_by_label("Resolution").fill("20")
         page.get_by_label("Name (optional)").fill("daily")
