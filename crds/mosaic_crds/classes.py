@@ -138,5 +138,14 @@ BESIDE_CLASSES = (
         "self.output.dtype == 'int16'",
         "classes are stored as 8-bit integers; remove it or product.classes",
     ),
+    *(
+        _beside_classes(
+            f"output.{name}",
+            lambda value: value is not None,
+            f"has(self.output.{name})",
+            "classes have their own colours; remove it or product.classes",
+        )
+        for name in ("colormap", "stretch")
+    ),
 )
 """Rules of the spec: what is not for classified mosaics."""

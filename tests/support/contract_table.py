@@ -680,6 +680,16 @@ CLASSES = [
         {"spec.product.classes": [LOW], "spec.output": {"dtype": "int16"}},
         'spec.output.dtype is "int16"; classes are stored as 8-bit integers; remove it or product.classes',
     ),
+    invalid(
+        "a colour map of classes",
+        {"spec.product.classes": [LOW], "spec.output": {"colormap": "viridis"}},
+        'spec.output.colormap is "viridis"; classes have their own colours; remove it or product.classes',
+    ),
+    invalid(
+        "a stretch of classes",
+        {"spec.product.classes": [LOW], "spec.output": {"stretch": {"minmax": {}}}},
+        'spec.output.stretch is {"minmax": {}}; classes have their own colours; remove it or product.classes',
+    ),
 ]
 COMPOSITE = [
     *(
