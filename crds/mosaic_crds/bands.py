@@ -37,7 +37,8 @@ def picture_bands(bands: Sequence[str], chosen: Sequence[str] | None = None) -> 
 
 
 GAMMA_OF_THREE = Rule(
-    server="!has(self.output.gamma) || (has(self.product.bands) && self.product.bands.size() >= 3 && "
+    server="!has(self.output) || !has(self.output.gamma) || "
+    "(has(self.product.bands) && self.product.bands.size() >= 3 && "
     "(!has(self.output.picture) || self.output.picture.size() == 3))",
     holds=lambda spec: (
         spec.output.gamma is None or len(picture_bands(spec.product.bands or (), spec.output.picture)) == len(COLOURS)
