@@ -26,7 +26,7 @@ def colour_page() -> str:
         text += row(f"`{ramp.colormap}`", _limits(ramp.limits), ramp.meaning, ", ".join(indices[ramp]))
     text += "\n## Other products\n"
     text += table("product", "colour map", "limits")
-    text += row("formula, difference", f"`{PLAIN.colormap}`", _limits(PLAIN.limits))
+    text += row("formula", f"`{PLAIN.colormap}`", _limits(PLAIN.limits))
     text += row("one band", f"`{GREY.colormap}`", _limits(GREY.limits))
     tone = f"reflectance {_limits(TRUE_COLOUR_RANGE)}, gamma {TRUE_COLOUR_TONE.gamma:g}, with a shoulder"
     text += row("red, green, blue", "", f"{tone}; {_limits(None)} of each band if they are not reflectances")
