@@ -97,6 +97,24 @@ def test_a_pixel_does_not_depend_on_the_others(stack, numbers):
     assert np.array_equal(whole.deviations[:, 1:, 2:], alone.deviations, equal_nan=True)
 
 
+def slope(points, at):
+    """How steeply the sum of distances falls at a point; 0 at the geometric median."""
+    apart = points - at
+    distances = np.sqrt(np.square(apart).sum(axis=1))
+    far = distances > 1e-9
+    force = np.sqrt(np.square((apart[far] / distances[far, np.newaxis]).sum(axis=0)).sum())
+    return max(0.0, force - (~far).sum())
+
+
+@pytest.mark.parametrize("noise", [1e-2, 1e-3, 1e-4, 1e-5])
+def test_it_is_found_where_observations_are_nearly_on_a_line(noise):
+    rng = np.random.default_rng(1)
+    base = rng.uniform(0.02, 0.4, (1, 2, 400))
+    points = (base * rng.normal(1, 0.15, (4, 1, 400)) + rng.normal(0, noise, (4, 2, 400))).round(4)
+    found = geometric_median(points, np.ones((4, 400), np.bool_))
+    assert max(slope(points[:, :, pixel], found[:, pixel]) for pixel in range(400)) < 1e-4
+
+
 def test_of_one_observation_it_is_that_one_of_two_the_middle_and_of_equal_ones_any():
     stack = np.array([[0.1, 0.2], [0.3, 0.6], [np.nan, 5]], np.float32)[:, :, np.newaxis, np.newaxis]
     assert composed(stack[:1]).values.ravel().tolist() == stack[0].ravel().tolist()
