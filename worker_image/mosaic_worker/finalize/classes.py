@@ -10,7 +10,8 @@ from mosaic_crds.classes import NO_CLASS, NO_DATA, ProductClass
 
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.pixel_area import pixel_area
-from mosaic_worker.pixels.statistics import BandStatistics, bin_edges
+from mosaic_worker.pixels.bins import bin_edges
+from mosaic_worker.pixels.statistics import BandStatistics
 
 EXTENSION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
 CLASSES = "classification:classes"

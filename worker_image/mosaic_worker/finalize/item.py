@@ -1,34 +1,29 @@
 """The STAC Item of a mosaic: product, scenes, software, and how to interpret the numbers."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 import rasterio
-import shapely
 from mosaic_crds.classes import ProductClass
 from mosaic_crds.files import COG, PNG, THUMBNAIL, ResultFile
 from mosaic_crds.spelling import counted
 from mosaic_crds.times import utc_text
-from shapely.geometry import box, mapping
-from shapely.geometry.base import BaseGeometry
+from shapely.geometry import mapping
 
 from mosaic_worker.finalize.classes import CLASSES, EXTENSION, band_classes, class_pixels
+from mosaic_worker.finalize.footprint import bbox, footprint
 from mosaic_worker.finalize.renders import EXTENSION as RENDER_EXTENSION
 from mosaic_worker.finalize.renders import colour_fields, renders
 from mosaic_worker.geometry.area import cut_at_antimeridian, first_turn
-from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.longitudes import continuous_longitudes
-from mosaic_worker.geometry.projection import WGS84, Floats, crs_of, projected, projected_bounds
-from mosaic_worker.output.mercator import holds_pole
+from mosaic_worker.geometry.projection import crs_of
 from mosaic_worker.output.picture import Picture
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
-from mosaic_worker.plan.model import Plan, PlannedScene
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.scenes import PlannedScene
 from mosaic_worker.sources.access.gate import redacted
 from mosaic_worker.sources.scenes import Band, Detection, Unreadable
 from mosaic_worker.tiles.records import TileRecord
@@ -42,8 +37,6 @@ EXTENSIONS = [
     "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
     RENDER_EXTENSION,
 ]
-LEAST_GAP = 1e-6
-"""Degrees: a box with a smaller gap to the full circle covers all longitudes."""
 SHA256_MULTIHASH = "1220"
 """Multihash prefix: function sha2-256 (0x12), 32 bytes (0x20)."""
 
@@ -71,7 +64,7 @@ def mosaic_item(
     """The Item as JSON in UTF-8. Only its times differ between runs of a plan."""
     used = sorted({number for record in records for number in record.scenes})
     scenes = [plan.scenes[number - 1] for number in used]
-    footprint = _footprint(plan)
+    outline = first_turn(footprint(plan))
     taken = sorted(item.scene.datetime for item in scenes if item.scene.datetime is not None)
     several = len(taken) > 1 and taken[0] != taken[-1]
     span = {"start_datetime": utc_text(taken[0]), "end_datetime": utc_text(taken[-1])} if several else {}
@@ -85,8 +78,8 @@ def mosaic_item(
         "stac_version": STAC_VERSION,
         "stac_extensions": [EXTENSION, *EXTENSIONS] if plan.product.classes else EXTENSIONS,
         "id": f"{plan.name}-{plan.uid}",
-        "geometry": dict(mapping(cut_at_antimeridian(first_turn(footprint)))),
-        "bbox": _bbox(first_turn(footprint)),
+        "geometry": dict(mapping(cut_at_antimeridian(outline))),
+        "bbox": bbox(outline),
         "properties": {
             **_properties(plan, statistics, used, made),
             "renders": renders(plan, stretch),
@@ -286,46 +279,3 @@ def _measured(band: BandStatistics) -> dict[str, Any]:
         },
         "raster:histogram": band.item_histogram(),
     }
-
-
-def _footprint(plan: Plan) -> BaseGeometry:
-    """The outline of the mosaic in degrees, with continuous longitudes."""
-    grid = plan.grid
-    outline = shapely.segmentize(
-        plan.shape_of_area or box(*grid.bounds), max(grid.width * grid.xres, grid.height * grid.yres) / 16
-    )
-    places = shapely.get_coordinates(outline)
-    longitudes, latitudes = projected(grid.crs, WGS84, places[:, 0], places[:, 1])
-    latitudes = np.clip(latitudes, -90, 90)  # pixels at the poles extend beyond them
-    if not np.isfinite(longitudes).all():
-        return _box_around(grid)
-    if plan.shape_of_area is None and holds_pole(grid):
-        return _around_pole(longitudes, latitudes)
-    continuous = continuous_longitudes(grid.crs, places[:, 0], longitudes)
-    found = shapely.set_coordinates(outline, np.column_stack([continuous, latitudes]))
-    return found if found.is_valid else _box_around(grid)
-
-
-def _box_around(grid: Grid) -> BaseGeometry:
-    """The box around a grid in degrees, if its outline is not valid there."""
-    west, south, east, north = projected_bounds(grid.bounds, grid.crs, WGS84) or (-180.0, -90.0, 180.0, 90.0)
-    return box(west, max(south, -90), east, min(north, 90))
-
-
-def _around_pole(longitudes: Floats, latitudes: Floats) -> BaseGeometry:
-    """The area within a ring around a pole: in degrees, the pole is an edge as long as the ring."""
-    around = np.unwrap(longitudes, period=360)
-    pole = math.copysign(90, latitudes[0])
-    return shapely.Polygon([*zip(around, latitudes, strict=True), (around[-1], pole), (around[0], pole)])
-
-
-def _bbox(footprint: BaseGeometry) -> list[float]:
-    """West, south, east, north; west is greater than east across the antimeridian (RFC 7946, 5.2)."""
-    west, south, east, north = footprint.bounds
-    if east - west >= 360 - LEAST_GAP:
-        west, east = -180, 180
-    return [_wrapped(west), south, _wrapped(east), north]
-
-
-def _wrapped(longitude: float) -> float:
-    return longitude if -180 <= longitude <= 180 else float((longitude + 180) % 360 - 180)

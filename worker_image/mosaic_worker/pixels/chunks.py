@@ -8,7 +8,8 @@ import numpy as np
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.geometry.tiling import Tile
-from mosaic_worker.plan.model import Plan, PlannedScene
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.scenes import PlannedScene
 
 CHUNK_BYTES = 64 * 2**20
 """Memory for the working arrays of a chunk: a constant, so that tiles are the same on all machines."""

@@ -17,7 +17,8 @@ from mosaic_worker.pixels.feathered_tile import FeatheredTile, area_of_part, par
 from mosaic_worker.pixels.layers import read_layers
 from mosaic_worker.pixels.read_ahead import Key, ReadAhead, is_remote, steps_of
 from mosaic_worker.pixels.scene import band_windows, read_hidden
-from mosaic_worker.plan.model import Plan, PlannedScene
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.scenes import PlannedScene
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.readers.reading import Floats
 from mosaic_worker.sources.scenes import Scene

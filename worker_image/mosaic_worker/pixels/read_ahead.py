@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.pixels.chunks import Numbered, chunks_of, masks_choose, touching_scenes
 from mosaic_worker.pixels.scene import band_windows, mask_windows
-from mosaic_worker.plan.model import Plan, PlannedScene
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.scenes import PlannedScene
 from mosaic_worker.sources.access.gate import is_url
 from mosaic_worker.sources.http.remote_files import MEMORY
 from mosaic_worker.sources.readers.open_sources import OpenSources, WindowToRead

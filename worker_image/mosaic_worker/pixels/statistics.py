@@ -5,20 +5,15 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PlainSerializer, PlainValidator
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Bins = Literal["normalised difference", "float32"]
-"""Equal bins over [-1, 1]; or bins by the upper 16 bits of a float32 (sign, exponent and 7 bits of the fraction), with
-which the error of percentiles is 0.8 %."""
+from mosaic_worker.pixels.bins import Bins, bin_edges, bin_numbers
 
-NORMALISED_BINS = 20_000
-"""Bins over [-1, 1]: the error of a percentile is 0.0001."""
+Floats = NDArray[np.float32]
 ITEM_BINS = 256
 STRIP = 1 << 16
 """Pixels that are processed together, so that they stay in the cache of a core."""
@@ -196,15 +191,6 @@ class StatisticsSums:
         return MosaicStatistics(bands, self._out_of_range)
 
 
-def bin_edges(bins: Bins, numbers: NDArray[np.int64]) -> tuple[Doubles, Doubles]:
-    """The lower and upper limits of bins."""
-    if bins == "normalised difference":
-        return numbers / (NORMALISED_BINS / 2) - 1, (numbers + 1) / (NORMALISED_BINS / 2) - 1
-    lower, upper = _floats_of(numbers << 16), _floats_of((numbers << 16) | 0xFFFF)
-    finite = np.isfinite(lower) & np.isfinite(upper)
-    return np.where(finite, lower, 0.0), np.where(finite, upper, 0.0)
-
-
 def _totals(band: Floats, bins: Bins) -> BandTotals:
     flat = band.ravel()
     return _merged([_totals_of_strip(flat[start : start + STRIP], bins) for start in range(0, flat.size, STRIP)])
@@ -217,7 +203,7 @@ def _totals_of_strip(strip: Floats, bins: Bins) -> BandTotals:
         return BandTotals(strip.size, 0, 0.0, 0.0, 0.0, 0.0, 0, np.zeros(0, np.int64))
     exact = found.astype(np.float64)
     total = float(exact.sum())
-    numbers = _bin_numbers(found, exact, bins)
+    numbers = bin_numbers(found, exact, bins)
     first = int(numbers.min())
     exact -= total / found.size  # squares of large values would lose precision
     return BandTotals(
@@ -230,26 +216,6 @@ def _totals_of_strip(strip: Floats, bins: Bins) -> BandTotals:
         first=first,
         counts=np.bincount(numbers - first),
     )
-
-
-def _bin_numbers(values: Floats, exact: NDArray[np.float64], bins: Bins) -> NDArray[np.int32]:
-    if bins == "normalised difference":
-        shares = exact + 1
-        shares *= NORMALISED_BINS / 2
-        numbers = shares.astype(np.int32)
-        if numbers.max() >= NORMALISED_BINS:  # the value 1 belongs to the last bin
-            np.minimum(numbers, NORMALISED_BINS - 1, out=numbers)
-        return numbers
-    bits = values.view(np.uint32)
-    ordered = np.where(bits >> 31, ~bits, bits | np.uint32(0x80000000))
-    return (ordered >> 16).astype(np.int32)
-
-
-def _floats_of(ordered: NDArray[np.int64]) -> Doubles:
-    """The float32 of order-preserving numbers."""
-    bits = np.where(ordered >> 31, ordered & 0x7FFFFFFF, ~ordered & 0xFFFFFFFF).astype(np.uint32)
-    with np.errstate(invalid="ignore"):  # the upper limit of the bin of infinity is a signalling NaN
-        return bits.view(np.float32).astype(np.float64)
 
 
 def _merged(bands: Sequence[BandTotals]) -> BandTotals:

@@ -9,7 +9,8 @@ from mosaic_worker.composites.method import CompositeMethod
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Kernel, coarseness, kernel_for
 from mosaic_worker.geometry.tiling import Tile
-from mosaic_worker.plan.model import Estimate, PlannedScene
+from mosaic_worker.plan.model import Estimate
+from mosaic_worker.plan.scenes import PlannedScene
 from mosaic_worker.sources.readers.overviews import image_to_read
 from mosaic_worker.sources.scenes import Detection
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.plan.gains import FEWEST, LARGEST_GAIN, LEAST_GAIN, Patch, Solution, solve
-from mosaic_worker.plan.model import Correction, Plan, PlannedScene
+from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.notes import listed
 from mosaic_worker.plan.patches import SAMPLES, Place, places, sample_side
+from mosaic_worker.plan.scenes import Correction, PlannedScene
 from mosaic_worker.sources.access.gate import Gate
 from mosaic_worker.sources.kinds.registry import signer_of
 from mosaic_worker.sources.masks import CLEAR, FLAGGED

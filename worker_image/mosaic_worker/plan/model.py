@@ -1,12 +1,10 @@
 """The plan of a mosaic."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from mosaic_crds.bands import picture_bands
 from mosaic_crds.composite import Composite
 from mosaic_crds.source import OnUnreadable
@@ -19,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from mosaic_worker.composites import METHODS
 from mosaic_worker.composites.method import CompositeMethod
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.sampling import Kernel, Window, kernel_for
+from mosaic_worker.geometry.sampling import Kernel, kernel_for
 from mosaic_worker.geometry.tiling import Tile, tiles_of
 from mosaic_worker.output.colours import Colours, colours_of
 from mosaic_worker.output.encoding import Encoding
@@ -27,74 +25,14 @@ from mosaic_worker.output.overviews import FIRST, MEAN
 from mosaic_worker.plan.bands import band_names, composed_bands, deviation_names, product_bands
 from mosaic_worker.plan.feathering import feather_pixels
 from mosaic_worker.plan.packing import NUMBERS, REFLECTANCES, Packing, packing_of, packing_of_difference
+from mosaic_worker.plan.scenes import PlannedScene, Subtracted
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.readers.overviews import image_to_read
-from mosaic_worker.sources.readers.reading import Floats
 from mosaic_worker.sources.scenes import Band, Detection, Scene, Unreadable
 
 NUMBERS_OF_CLASSES = Stretch(fixed=Fixed(lower=1.0, upper=255.0))
 """The stretch with which the numbers 1 to 255 are the colours 1 to 255."""
-
-
-@dataclass(frozen=True)
-class Correction:
-    """The correction of a band of a scene: corrected = gain x value + offset."""
-
-    gain: float
-    offset: float
-
-
-@dataclass(frozen=True)
-class PlannedScene:
-    """A scene, and the pixels of the mosaic that it may touch.
-
-    Attributes:
-        scene: the scene.
-        window: the pixels.
-        clear: the share of the area that its mask leaves visible, 0 to 1; None if it is not known or not needed.
-        corrections: of its bands by name, if it is harmonised.
-    """
-
-    scene: Scene
-    window: Window
-    clear: float | None = None
-    corrections: dict[str, Correction] = field(default_factory=dict)
-
-    def corrected(self, values: Mapping[str, Floats]) -> dict[str, Floats]:
-        """The harmonised values of bands, float32 by name."""
-        return {name: self._corrected(name, found) for name, found in values.items()}
-
-    def _corrected(self, name: str, values: Floats) -> Floats:
-        correction = self.corrections.get(name)
-        if correction is None:
-            return values
-        with np.errstate(over="ignore"):
-            return np.float32(correction.gain) * values + np.float32(correction.offset)
-
-    def overlap(self, tile: Tile) -> int:
-        """The number of pixels of a tile that it may touch."""
-        window = self.window
-        width = min(window.right, tile.x + tile.width) - max(window.left, tile.x)
-        height = min(window.bottom, tile.y + tile.height) - max(window.top, tile.y)
-        return max(0, width) * max(0, height)
-
-    def touches(self, tile: Tile) -> bool:
-        """Whether it may touch a tile."""
-        return self.overlap(tile) > 0
-
-
-@dataclass(frozen=True)
-class Subtracted:
-    """The mosaic that is subtracted.
-
-    Attributes:
-        scenes: the number of its scenes, which are the last ones of the plan.
-        unreadable: the number of scenes that planning skipped, which are the last ones of `Plan.unreadable`.
-    """
-
-    scenes: int
-    unreadable: int
 
 
 @dataclass(frozen=True)

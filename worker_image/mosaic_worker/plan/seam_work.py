@@ -10,8 +10,8 @@ from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Kernel, kernel_for
 from mosaic_worker.plan.estimate import decode_seconds
 from mosaic_worker.plan.feathering import feather_pixels
-from mosaic_worker.plan.model import PlannedScene
 from mosaic_worker.plan.patches import SAMPLES, places, sample_side
+from mosaic_worker.plan.scenes import PlannedScene
 from mosaic_worker.sources.readers.overviews import image_to_read
 
 

@@ -9,7 +9,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.composites.preference import preferred
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Window, grid_window
-from mosaic_worker.plan.model import PlannedScene, Subtracted
+from mosaic_worker.plan.scenes import PlannedScene, Subtracted
 from mosaic_worker.sources.scenes import NOT_TOUCHED, SIDES, Found, Scene
 from mosaic_worker.sources.unreadable import unreadable_note
 

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.pixels.chunks import touching_scenes
-from mosaic_worker.plan.model import Estimate, Plan, PlannedScene, Subtracted
+from mosaic_worker.plan.model import Estimate, Plan
+from mosaic_worker.plan.scenes import PlannedScene, Subtracted
 
 ONLY_FOR_PUBLISHING = ("formats", "colormap", "stretch", "gamma", "picture")
 """Fields of the output that finalize uses."""
