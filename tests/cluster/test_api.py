@@ -127,8 +127,8 @@ def test_submits_watches_and_shows_a_mosaic_on_the_page(api: Api, eds: EarthDail
     page.get_by_role("tab", name="New mosaic").click()
     # the source before the area: a complete form starts a search, and Earth Search is not allowed here
     form.get_by_label("Source", exact=True).select_option("EarthDaily mosaics")
-    form.get_by_label("From (UTC)").fill("2024-06-01")
-    form.get_by_label("To (UTC)").fill("2024-09-30")
+    form.get_by_label("From (UTC)", exact=True).fill("2024-06-01")
+    form.get_by_label("To (UTC)", exact=True).fill("2024-09-30")
     for side, value in zip(("West", "South", "East", "North"), eds.items[0]["bbox"], strict=True):
         form.get_by_label(side).fill(str(value))
     expect(form.locator("#found")).to_contain_text("1 scene")

@@ -269,6 +269,15 @@ def test_a_library_that_cannot_be_loaded_is_an_error_of_planning(folder, tmp_pat
         plan_of(scene_in(folder / "whole"))
 
 
+def test_the_plan_has_the_versions_of_the_packages_and_needs_them(folder, numbers, monkeypatch):
+    plan = plan_of(scene_in(folder / "whole"))
+    assert [each.split()[0] for each in plan.detector_versions] == ["lightgbm", "s2cloudless"]
+    monkeypatch.setattr(detection, "detector_versions", lambda: ("lightgbm 0", "s2cloudless 0"))
+    detection._model.cache_clear()
+    with pytest.raises(RequestError, match=r"plan needs lightgbm .* and here is lightgbm 0 and s2cloudless 0, because"):
+        compute_tile(plan, plan.tiles[0], OpenSources(own_machine(Path("/"))))
+
+
 def test_the_clear_share_of_a_scene_without_a_mask_is_unknown(folder, tmp_path):
     write_raster(tmp_path / "mask.tif", np.full((6 * HEIGHT, 6 * WIDTH), 9, np.uint8))
     whole, masked = scene_in(folder / "whole"), scene_in(folder / "whole", mask=str(tmp_path / "mask.tif"))

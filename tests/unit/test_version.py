@@ -2,7 +2,8 @@
 
 import sys
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, packages_distributions
+from importlib.metadata import version as version_of
 
 import grimp
 import pytest
@@ -65,6 +66,18 @@ def test_a_changed_module_or_library_changes_the_digest(tmp_path, monkeypatch):
         patch.setattr("zlib.ZLIB_RUNTIME_VERSION", "0")
         digests.add(code_digest.__wrapped__())
     assert len(digests) == 4
+
+
+def test_an_optional_extra_does_not_change_the_digest(monkeypatch):
+    def installed(name: str) -> str:
+        if name in DETECTORS:
+            raise PackageNotFoundError(name)
+        return version_of(name)
+
+    before = code_digest.__wrapped__()
+    monkeypatch.setattr("importlib.metadata.version", installed)
+    assert code_digest.__wrapped__() == before
+    assert version.detector_versions() == ()
 
 
 @pytest.mark.parametrize(

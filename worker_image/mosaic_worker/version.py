@@ -30,7 +30,7 @@ LIBRARIES = (
 )  # fmt: skip
 """Distributions that compute or encode pixels."""
 DETECTORS = ("lightgbm", "s2cloudless")
-"""The same, of an optional extra."""
+"""The same, of an optional extra: their versions are in the plans that need them, and change no other mosaic."""
 
 
 @cache
@@ -49,7 +49,7 @@ def is_this_code(code: str) -> bool:
 @cache
 def code_digest() -> str:
     """12 hexadecimal digits: a digest of the counted sources and the versions of all libraries."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 (commands start without it)
+    from importlib.metadata import version  # noqa: PLC0415 (commands start without it)
 
     import rasterio  # noqa: PLC0415
     import shapely  # noqa: PLC0415
@@ -66,12 +66,20 @@ def code_digest() -> str:
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
         "zstd": zstandard.ZSTD_VERSION,
     }
-    for library in DETECTORS:
-        with suppress(PackageNotFoundError):
-            versions[library] = version(library)
     for name, value in versions.items():
         digest.update(f"{name} {value}\n".encode())
     return digest.hexdigest()[:12]
+
+
+def detector_versions() -> tuple[str, ...]:
+    """The name and version of each of `DETECTORS` that is installed."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 (commands start without it)
+
+    found = []
+    for library in DETECTORS:
+        with suppress(PackageNotFoundError):
+            found.append(f"{library} {version(library)}")
+    return tuple(found)
 
 
 def counted_sources() -> list[tuple[str, Path]]:

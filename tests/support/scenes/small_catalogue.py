@@ -69,8 +69,10 @@ def catalogue(
             number = body.get("page", 0)
             following = number + 1 if number + 1 < len(pages) else then
             link = {"rel": "next", "href": root + SEARCH, "method": "POST", "body": {"page": following}, "merge": True}
-            start, end = body["datetime"].split("/") if by_time else ("", "~")
-            found = [each for each in pages[number] if start <= each["properties"]["datetime"] <= end]
+            found = pages[number]
+            if by_time:
+                start, end = body["datetime"].split("/")
+                found = [each for each in found if start <= each["properties"]["datetime"] <= end]
             features = [_absolute(each, root) for each in found]
             page = {"type": "FeatureCollection", "features": features, "links": [] if following is None else [link]}
             self.answer(200, json.dumps(page).encode())

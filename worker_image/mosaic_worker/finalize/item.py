@@ -27,7 +27,7 @@ from mosaic_worker.plan.scenes import PlannedScene
 from mosaic_worker.sources.access.gate import redacted
 from mosaic_worker.sources.scenes import Band, Detection, Unreadable
 from mosaic_worker.tiles.records import TileRecord
-from mosaic_worker.version import DETECTORS, DISTRIBUTION
+from mosaic_worker.version import DISTRIBUTION
 
 STAC_VERSION = "1.1.0"
 EXTENSIONS = [
@@ -114,7 +114,7 @@ def _properties(plan: Plan, statistics: MosaicStatistics, used: Sequence[int], m
             DISTRIBUTION: version(DISTRIBUTION),
             "GDAL": rasterio.__gdal_version__,
         }
-        | {name: version(name) for name in (DETECTORS if plan.detects_clouds else ())},
+        | dict(each.split(" ") for each in plan.detector_versions),
         "processing:lineage": _lineage(plan, used),
         "mosaic:code": plan.code,
         "mosaic:product": plan.product.model_dump(mode="json", by_alias=True, exclude_none=True),

@@ -193,6 +193,12 @@ class Plan:
         return any(isinstance(scene.mask, Detection) for scene in self.all_scenes)
 
     @property
+    def detector_versions(self) -> tuple[str, ...]:
+        """The name and version of each package that detects clouds."""
+        found = [scene.mask.versions for scene in self.all_scenes if isinstance(scene.mask, Detection)]
+        return found[0] if found else ()
+
+    @property
     def band_names(self) -> tuple[str, ...]:
         """The bands of the mosaic: see `band_names`."""
         return band_names(self.formula, self.composite, difference=self.subtracted is not None)

@@ -83,11 +83,13 @@ class Detection:
         detector: what detects them.
         bands: the bands that it needs, in its order.
         stated: whether the scene states that the bands are what it needs: top-of-atmosphere reflectances.
+        versions: the name and version of each package that detects them.
     """
 
     detector: Detector
     bands: tuple[Band, ...]
     stated: bool
+    versions: tuple[str, ...]
 
     @property
     def files(self) -> Sequence[Mask | Band]:

@@ -12,6 +12,7 @@ from mosaic_worker.sources.masks import LEGENDS, classes_of, undetected_classes
 from mosaic_worker.sources.readers.detection import BANDS
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.scenes import Band, Detection, Mask
+from mosaic_worker.version import detector_versions
 
 _LEVEL_PROPERTIES = ("processing:level", "s2:product_type", "product:type", "s2:product_uri")
 _LEVEL = re.compile(r"(?:msil?|l|level[-_ ]?)(1c|2a)(?![a-z0-9])", re.IGNORECASE)
@@ -118,7 +119,7 @@ def detected(composite: Composite, where: str, bands: Callable[[str], Band], lev
             f"{where}: {composite.detect} needs reflectances, but {', '.join(plain)} has no scale; give scale and "
             "offset (Sentinel-2: scale 0.0001, offset -0.1 since baseline 04.00)"
         )
-    return Detection(composite.detect, found, stated=level == "1c")
+    return Detection(composite.detect, found, stated=level == "1c", versions=detector_versions())
 
 
 def check_classes(values: MaskValues, classes: Sequence[MaskClass], where: str) -> None:

@@ -21,6 +21,7 @@ from mosaic_worker.sources.masks import mask_codes
 from mosaic_worker.sources.readers.open_sources import OpenSources, WindowToRead
 from mosaic_worker.sources.readers.reading import codes_on_grid, mask_pieces, read_band, windows_of_band
 from mosaic_worker.sources.scenes import Detection
+from mosaic_worker.version import detector_versions
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -124,7 +125,7 @@ def _probabilities(sources: OpenSources, detection: Detection, window: Window, w
     stack = np.stack(values, axis=-1)
     known = np.isfinite(stack).all(axis=-1)
     if known.any():
-        found[known] = _model().predict(stack[known], num_threads=1)
+        found[known] = _model(detection.versions).predict(stack[known], num_threads=1)
     return found
 
 
@@ -142,8 +143,15 @@ def _within(part: Window, window: Window) -> tuple[slice, slice]:
 
 
 @lru_cache(maxsize=1)
-def _model() -> "Booster":
+def _model(versions: tuple[str, ...]) -> "Booster":
+    """The model of these versions of the packages."""
     check_detector()
+    if versions != detector_versions():
+        raise RequestError(
+            f"spec.composite.detect: the plan needs {' and '.join(versions)}, and here is "
+            f"{' and '.join(detector_versions())}, because the worker image changed under its tag; delete the request "
+            "and apply it again"
+        )
     from lightgbm import Booster  # noqa: PLC0415 (few requests need it)
 
     return Booster(model_file=_model_file())
