@@ -118,7 +118,7 @@ class FilesScene(Model):
     """The files of the bands, by STAC common name, such as red, nir or swir16."""
     item: Reference | None = None
     """A STAC Item: the path, or file://, http(s):// or s3:// URL. An ItemCollection, or a file with an Item per line,
-    stands for all of its Items."""
+    means all of its Items."""
     safe: Reference | None = None
     """A Sentinel-2 product of level 1C or 2A as ESA distributes it: the path of the .SAFE folder or of its zip."""
     mask: MaskFile | None = None

@@ -71,6 +71,7 @@ def code_digest() -> str:
     return digest.hexdigest()[:12]
 
 
+@cache
 def detector_versions() -> tuple[str, ...]:
     """The name and version of each of `DETECTORS` that is installed."""
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 (commands start without it)
