@@ -1,4 +1,7 @@
-"""Estimates the memory of workers, for the resources of pods. The constants are measured."""
+"""Estimates the memory of workers, for the resources of pods.
+
+The constants are measured. What feathers and many bands need is computed from the sizes of arrays.
+"""
 
 import numpy as np
 
